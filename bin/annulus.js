@@ -18,7 +18,7 @@ async function load() {
   return (await import(here('../dist/cli/main.js').href)).main;
 }
 
-const main = await load().catch((error) => {
+const main = await load().catch((/** @type {unknown} */ error) => {
   process.stderr.write(`annulus: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
 });

@@ -82,12 +82,11 @@ export function buildNative() {
 
 /**
  * @param {string} command
- * @param {{ error?: Error | undefined, status: number | null, signal: NodeJS.Signals | null }} result
+ * @param {{ error?: NodeJS.ErrnoException | undefined, status: number | null, signal: NodeJS.Signals | null }} result
  * @returns {string}
  */
 function describeFailure(command, result) {
-  const code = /** @type {NodeJS.ErrnoException | undefined} */ (result.error)?.code;
-  if (code === 'ENOENT') {
+  if (result.error?.code === 'ENOENT') {
     return (
       `the C compiler '${command}' was not found, and native/ must be compiled once. ` +
       `Install one (Debian, Ubuntu: apt-get install gcc libc6-dev; Alpine: apk add gcc musl-dev; ` +
@@ -104,8 +103,7 @@ function describeFailure(command, result) {
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   await run(() => {
-    if (process.platform !== 'linux')
-      say(`nothing to compile: native/ is for Linux, this is ${process.platform}`);
+    if (sources().length === 0) say(`nothing to compile for ${process.platform}`);
     buildNative();
   });
 }

@@ -49,6 +49,17 @@ export async function run(body) {
 }
 
 /**
+ * Ends a check: prints one line a violation.
+ *
+ * @param {string[]} violations
+ * @returns {number} The exit code.
+ */
+export function reportViolations(violations) {
+  for (const violation of violations) process.stdout.write(`${violation}\n`);
+  return violations.length > 0 ? 1 : 0;
+}
+
+/**
  * Lists the files below a folder, sorted, as paths relative to `base` with forward slashes.
  *
  * @param {string} folder - Relative to `base`. A folder that does not exist has no files.
@@ -65,7 +76,7 @@ export function filesBelow(folder, pattern, base = root) {
     const path = relative(base, join(entry.parentPath, entry.name)).split(sep).join('/');
     if (pattern.test(path)) files.push(path);
   }
-  return files.sort();
+  return files.toSorted();
 }
 
 /**

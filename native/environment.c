@@ -1,0 +1,183 @@
+#define _GNU_SOURCE
+#include "environment.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* How long an ending environment waits for requests the kernel cannot cancel. */
+#define DRAIN_TIMEOUT_MS 2000
+
+int environment_wrap(environment *env, annulus_mapping *mapping) {
+  int slot = env->free_slot;
+  if (slot == 0 && env->used_slots == ANNULUS_SLOTS) return -EMFILE;
+  if (slot == 0) slot = env->used_slots++;
+  else env->free_slot = env->wrappers[slot].next_free;
+  env->wrappers[slot] = (wrapper){.env = env, .mapping = mapping};
+  env->live_wrappers++;
+  return slot;
+}
+
+wrapper *environment_wrapper(environment *env, int slot) {
+  if (slot <= 0 || slot >= env->used_slots || env->wrappers[slot].env == NULL) return NULL;
+  return &env->wrappers[slot];
+}
+
+void environment_release(wrapper *wrapped) {
+  if (wrapped->mapping != NULL) annulus_mapping_release(wrapped->mapping);
+  wrapped->mapping = NULL;
+}
+
+static void forget_wrapper(wrapper *wrapped) {
+  environment *env = wrapped->env;
+  int slot = (int)(wrapped - env->wrappers);
+  environment_release(wrapped);
+  *wrapped = (wrapper){.next_free = env->free_slot};
+  env->free_slot = slot;
+  env->pins[slot] = 0;
+  if (--env->live_wrappers == 0 && env->state == ENDED) free(env);
+}
+
+/*
+ * A buffer may be collected while the kernel still uses its memory: moved away by transfer(), its
+ * new owner dropped. Then the last unpin (or the end of the environment) releases the mapping.
+ */
+void environment_unwrap(wrapper *wrapped) {
+  int32_t *pins = &wrapped->env->pins[wrapped - wrapped->env->wrappers];
+  if (*pins > 0 && wrapped->mapping != NULL) *pins |= ANNULUS_DOOMED;
+  else forget_wrapper(wrapped);
+}
+
+int environment_close_fd(environment *env, int fd) {
+  for (int i = 0; i < env->fd_count; i++) {
+    if (env->fds[i] != fd) continue;
+    env->fds[i] = env->fds[--env->fd_count];
+    return close(fd) < 0 ? -errno : 0;
+  }
+  return -EBADF;
+}
+
+ring_entry *environment_ring(environment *env, int fd) {
+  ring_entry *entry = env->rings;
+  while (entry != NULL && entry->ring.fd != fd) entry = entry->next;
+  return entry;
+}
+
+void environment_close_ring(environment *env, ring_entry *entry) {
+  ring_entry **link = &env->rings;
+  while (*link != entry) link = &(*link)->next;
+  *link = entry->next;
+  if (entry->pump != NULL) annulus_source_close(entry->pump);
+  annulus_ring_destroy(&entry->ring);
+  free(entry);
+}
+
+static int call_javascript(annulus_source *source, int events) {
+  environment *env = source->owner;
+  napi_env napi = env->env;
+  napi_handle_scope scope;
+  if (env->state != RUNNING || napi_open_handle_scope(napi, &scope) != napi_ok) return -1;
+  napi_value callback, receiver, argument, error;
+  napi_create_int32(napi, events, &argument);
+  napi_get_reference_value(napi, source->callback, &callback);
+  napi_get_global(napi, &receiver);
+  napi_async_context context = source->context;
+  napi_status status = napi_make_callback(napi, context, receiver, callback, 1, &argument, NULL);
+  if (status == napi_pending_exception &&
+      napi_get_and_clear_last_exception(napi, &error) == napi_ok) {
+    status = napi_fatal_exception(napi, error); /* 'uncaughtException', as for any Node callback */
+  }
+  napi_close_handle_scope(napi, scope);
+  return status == napi_ok ? 0 : -1;
+}
+
+static void finish(environment *env) {
+  napi_remove_async_cleanup_hook(env->hook);
+  env->state = ENDED;
+  if (env->live_wrappers == 0) free(env);
+}
+
+static void source_closed(annulus_source *source) {
+  environment *env = source->owner;
+  annulus_source **link = &env->sources;
+  while (*link != source) link = &(*link)->next;
+  *link = source->next;
+  napi_delete_reference(env->env, source->callback);
+  napi_async_destroy(env->env, source->context);
+  free(source);
+  if (env->state == ENDING && env->sources == NULL) finish(env);
+}
+
+annulus_source *environment_new_source(environment *env, napi_value callback) {
+  annulus_source *source = calloc(1, sizeof *source);
+  napi_value name = NULL;
+  napi_ref reference = NULL;
+  napi_async_context context = NULL;
+  if (source == NULL) return NULL;
+  napi_create_string_utf8(env->env, "ANNULUS", NAPI_AUTO_LENGTH, &name);
+  napi_create_reference(env->env, callback, 1, &reference);
+  napi_async_init(env->env, NULL, name, &context);
+  *source = (annulus_source){.next = env->sources, .id = ++env->next_source_id, .owner = env,
+                             .callback = reference, .context = context,
+                             .call = call_javascript, .closed = source_closed};
+  env->sources = source;
+  return source;
+}
+
+annulus_source *environment_source(environment *env, int id) {
+  annulus_source *source = env->sources;
+  while (source != NULL && source->id != id) source = source->next;
+  return source;
+}
+
+/* Returns whether no request can touch this environment's memory any more. */
+static int end_rings(environment *env) {
+  int drained = 1;
+  while (env->rings != NULL) {
+    if (annulus_ring_drain(&env->rings->ring, DRAIN_TIMEOUT_MS) < 0) drained = 0;
+    environment_close_ring(env, env->rings);
+  }
+  return drained;
+}
+
+static void end_wrappers(environment *env, int drained) {
+  for (int slot = 1; slot < env->used_slots; slot++) {
+    wrapper *wrapped = &env->wrappers[slot];
+    int pins = env->pins[slot];
+    if (wrapped->env == NULL) continue;
+    /* Undrained memory is leaked on purpose: better lost than written by the kernel once reused. */
+    if (!drained && pins > 0) wrapped->mapping = NULL;
+    env->pins[slot] = 0;
+    if (pins & ANNULUS_DOOMED) forget_wrapper(wrapped);
+  }
+}
+
+/*
+ * Ends everything with the environment. Node has already finalized ArrayBuffers by then (hooks run
+ * newest first, and every buffer is newer than this one), so memory in use was only marked, and is
+ * released here.
+ */
+static void end(napi_async_cleanup_hook_handle hook, void *data) {
+  (void)hook;
+  environment *env = data;
+  env->state = ENDING;
+  end_wrappers(env, end_rings(env));
+  while (env->fd_count > 0) close(env->fds[--env->fd_count]);
+  annulus_source *source = env->sources;
+  if (source == NULL) finish(env);
+  while (source != NULL) {
+    annulus_source *next = source->next;
+    annulus_source_close(source);
+    source = next;
+  }
+}
+
+environment *environment_create(napi_env napi) {
+  environment *env = calloc(1, sizeof *env);
+  if (env == NULL) return NULL;
+  env->env = napi;
+  env->used_slots = 1;
+  if (napi_add_async_cleanup_hook(napi, end, env, &env->hook) == napi_ok) return env;
+  free(env);
+  return NULL;
+}

@@ -1,0 +1,43 @@
+/*
+ * Reference-counted memory mappings, shared by every environment of the process.
+ *
+ * Pure C: returns -errno, knows no JavaScript. A mapping is unmapped when its last reference is
+ * dropped, whichever thread that happens on.
+ */
+#ifndef ANNULUS_MAPPING_H
+#define ANNULUS_MAPPING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One mmap() inside a mapping. `fd` -1 is anonymous private memory. */
+typedef struct annulus_piece {
+  size_t at;
+  size_t length;
+  int fd;
+  int64_t offset;
+} annulus_piece;
+
+typedef struct annulus_mapping {
+  struct annulus_mapping *next;
+  void *base;
+  size_t length;
+  int id;
+  int references; /* guarded by the registry's mutex */
+} annulus_mapping;
+
+/*
+ * Maps `count` pieces into one range of `length` bytes. A single piece that covers the range is one
+ * plain mmap (io_uring refuses a caller-chosen address); several are placed by MAP_FIXED over a
+ * reservation, so no other thread can take the addresses in between.
+ * The range is not inherited by fork(): a child would share pages the kernel writes into.
+ */
+int annulus_mapping_create(size_t length, const annulus_piece *pieces, size_t count,
+                           annulus_mapping **out);
+
+/* Takes one more reference to a live mapping, or returns NULL. */
+annulus_mapping *annulus_mapping_acquire(int id);
+
+void annulus_mapping_release(annulus_mapping *mapping);
+
+#endif

@@ -1,0 +1,135 @@
+#define _GNU_SOURCE
+#include "ring.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Values of the io_uring ABI, here because old systems lack the header that defines them. */
+enum { ENTER_GETEVENTS = 1, ENTER_EXT_ARG = 8, NEED_GETEVENTS = 2 | 4 /* overflow, taskrun */ };
+enum { CQE_F_MORE = 2, CQE_F_SKIP = 32, CQE_F_32 = 32768 };
+enum { REGISTER_SYNC_CANCEL = 24, CANCEL_ALL_ANY = 1 | 4 };
+
+typedef struct cqe {
+  uint64_t user_data;
+  int32_t result;
+  uint32_t flags;
+} cqe;
+
+typedef struct sync_cancel {
+  uint64_t address;
+  int32_t fd;
+  uint32_t flags;
+  int64_t seconds;
+  int64_t nanoseconds;
+  uint64_t reserved[4];
+} sync_cancel;
+
+typedef struct getevents_arg {
+  uint64_t sigmask;
+  uint64_t sigmask_size;
+  uint64_t timespec;
+} getevents_arg;
+
+int annulus_ring_init(annulus_ring *ring, int fd, annulus_mapping *rings, annulus_mapping *control,
+                      const int32_t *layout) {
+  char *base = rings->base;
+  int64_t cqes_end = layout[CQES] + (int64_t)layout[CQ_ENTRIES] * layout[CQE_SIZE];
+  if (layout[CQES] < 0 || layout[CQ_ENTRIES] <= 0 || layout[CQE_SIZE] <= 0) return -EINVAL;
+  if ((uint64_t)cqes_end > rings->length || control->length < CONTROL_WORDS * 4) return -EINVAL;
+  for (int i = SQ_HEAD; i <= CQ_TAIL; i++) {
+    if (layout[i] < 0 || (size_t)layout[i] + 4 > rings->length) return -EINVAL;
+    ring->word[i] = (uint32_t *)(base + layout[i]);
+  }
+  ring->fd = fd;
+  ring->rings = rings;
+  ring->control_page = control;
+  ring->control = control->base;
+  ring->cqes = base + layout[CQES];
+  ring->cq_entries = (uint32_t)layout[CQ_ENTRIES];
+  ring->cqe_size = (uint32_t)layout[CQE_SIZE];
+  return 0;
+}
+
+/*
+ * Acquire: pairs with the kernel's release stores of the SQ head and the CQ tail. The CQ head and
+ * the SQ tail are only ever written by this thread.
+ */
+static uint32_t acquire(const annulus_ring *ring, int word) {
+  return __atomic_load_n(ring->word[word], __ATOMIC_ACQUIRE);
+}
+
+static int has_completions(const annulus_ring *ring) {
+  return acquire(ring, CQ_TAIL) != *ring->word[CQ_HEAD];
+}
+
+int annulus_ring_has_news(const annulus_ring *ring) {
+  int error = ring->control[CONTROL_ERROR];
+  int transient = error == 0 || error == EINTR || error == EAGAIN || error == EBUSY;
+  return !transient || has_completions(ring);
+}
+
+int annulus_ring_has_work(const annulus_ring *ring) {
+  uint32_t prepared = (uint32_t)ring->control[CONTROL_PREPARED];
+  return prepared != acquire(ring, SQ_HEAD) || has_completions(ring);
+}
+
+void annulus_ring_turn(annulus_ring *ring) {
+  uint32_t prepared = (uint32_t)ring->control[CONTROL_PREPARED];
+  /* Release: the entries were filled with plain stores and must be visible before the tail. */
+  __atomic_store_n(ring->word[SQ_TAIL], prepared, __ATOMIC_RELEASE);
+  uint32_t pending = prepared - acquire(ring, SQ_HEAD);
+  unsigned getevents = acquire(ring, SQ_FLAGS) & NEED_GETEVENTS ? ENTER_GETEVENTS : 0;
+  if (pending == 0 && getevents == 0) return;
+  long consumed = syscall(SYS_io_uring_enter, ring->fd, pending, 0, getevents, NULL, 0);
+  ring->control[CONTROL_ENTERS]++;
+  /* EINTR, EAGAIN and EBUSY leave the entries queued: the next turn tries again. */
+  ring->control[CONTROL_ERROR] = consumed < 0 ? errno : 0;
+  if (consumed > 0) ring->control[CONTROL_SUBMITTED] += (int32_t)consumed;
+}
+
+/* Discards ready completions and returns how many requests they end. */
+static int32_t discard_completions(annulus_ring *ring) {
+  uint32_t head = *ring->word[CQ_HEAD];
+  uint32_t tail = acquire(ring, CQ_TAIL);
+  int32_t ended = 0;
+  while (head != tail) {
+    size_t index = head & (ring->cq_entries - 1);
+    const cqe *entry = (const cqe *)(ring->cqes + index * ring->cqe_size);
+    if ((entry->flags & (CQE_F_MORE | CQE_F_SKIP)) == 0) ended++;
+    head += (entry->flags & CQE_F_32) != 0 && ring->cqe_size == sizeof(cqe) ? 2 : 1;
+  }
+  /* Release: the kernel may overwrite the entries only after they were read. */
+  __atomic_store_n(ring->word[CQ_HEAD], head, __ATOMIC_RELEASE);
+  return ended;
+}
+
+static int64_t now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int annulus_ring_drain(annulus_ring *ring, int timeout_ms) {
+  int64_t deadline = now_ms() + timeout_ms;
+  /* Entries the kernel has not consumed never run: count from the SQ head, not from PREPARED. */
+  uint32_t consumed = acquire(ring, SQ_HEAD);
+  int32_t left = (int32_t)(consumed - (uint32_t)ring->control[CONTROL_ENDED]);
+  while ((left -= discard_completions(ring)) > 0) {
+    if (now_ms() >= deadline) return -ETIMEDOUT;
+    sync_cancel cancel = {.fd = -1, .flags = CANCEL_ALL_ANY, .nanoseconds = 20000000};
+    syscall(SYS_io_uring_register, ring->fd, REGISTER_SYNC_CANCEL, &cancel, 1);
+    int64_t wait[2] = {0, 20000000};
+    getevents_arg arg = {.timespec = (uint64_t)(uintptr_t)wait};
+    syscall(SYS_io_uring_enter, ring->fd, 0, 1, ENTER_GETEVENTS | ENTER_EXT_ARG, &arg, sizeof arg);
+  }
+  ring->control[CONTROL_ENDED] = (int32_t)consumed;
+  return 0;
+}
+
+void annulus_ring_destroy(annulus_ring *ring) {
+  close(ring->fd);
+  annulus_mapping_release(ring->rings);
+  annulus_mapping_release(ring->control_page);
+}

@@ -1,0 +1,65 @@
+/*
+ * What must be done to an io_uring while JavaScript is not running: submit and look for completions
+ * from the event loop, and cancel, drain and close when an environment ends.
+ *
+ * Pure C: returns -errno, knows no JavaScript. JavaScript prepares requests and reaps completions
+ * itself in the same mapped memory; the two sides run on one thread and share `control`.
+ */
+#ifndef ANNULUS_RING_H
+#define ANNULUS_RING_H
+
+#include <stdint.h>
+
+#include "mapping.h"
+
+/* Words of the control block, mirrored by CONTROL in src/sys/native.ts. */
+enum {
+  CONTROL_PREPARED = 0,   /* SQ tail up to which JavaScript has filled entries */
+  CONTROL_ENDED = 1,      /* prepared requests that need no more waiting for; modulo 2^32 */
+  CONTROL_REFERENCED = 2, /* 1 while the event loop is kept alive */
+  CONTROL_ENTERS = 3,     /* io_uring_enter calls made by the pump */
+  CONTROL_SUBMITTED = 4,  /* requests consumed by the pump's enters */
+  CONTROL_ERROR = 5,      /* errno of the pump's last enter, 0 if it succeeded */
+  CONTROL_WORDS = 16
+};
+
+/* Byte offsets into the ring mapping, in the order of RING_LAYOUT in src/sys/native.ts. */
+enum { SQ_HEAD, SQ_TAIL, SQ_FLAGS, CQ_HEAD, CQ_TAIL, CQES, CQ_ENTRIES, CQE_SIZE, LAYOUT_WORDS };
+
+typedef struct annulus_ring {
+  int fd;
+  annulus_mapping *rings;
+  annulus_mapping *control_page;
+  int32_t *control;
+  uint32_t *word[CQ_TAIL + 1];
+  char *cqes;
+  uint32_t cq_entries;
+  uint32_t cqe_size;
+} annulus_ring;
+
+/*
+ * Checks the layout against the mappings. Takes over the descriptor and one reference to each
+ * mapping; on failure takes nothing.
+ */
+int annulus_ring_init(annulus_ring *ring, int fd, annulus_mapping *rings, annulus_mapping *control,
+                      const int32_t *layout);
+
+/* Publishes prepared entries and enters the kernel if there is a reason to. */
+void annulus_ring_turn(annulus_ring *ring);
+
+/* Whether JavaScript should run: completions are ready, or the last enter failed for good. */
+int annulus_ring_has_news(const annulus_ring *ring);
+
+/* Whether another turn would find something to submit or to reap. */
+int annulus_ring_has_work(const annulus_ring *ring);
+
+/*
+ * Cancels everything and waits until each submitted request has completed.
+ * Returns 0, or -ETIMEDOUT when the kernel may still write into the requests' memory.
+ */
+int annulus_ring_drain(annulus_ring *ring, int timeout_ms);
+
+/* Closes the descriptor and drops the mappings. */
+void annulus_ring_destroy(annulus_ring *ring);
+
+#endif

@@ -1,0 +1,168 @@
+/**
+ * The system calls Annulus makes, typed. Each throws a `SystemError` that names the call.
+ */
+import { check, ERRNO, SystemError } from './errors.ts';
+import { native } from './native.ts';
+import type { SyscallArgument } from './native.ts';
+
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const EFD_CLOEXEC_NONBLOCK = 0o2004000;
+const AF_UNIX = 1;
+const SOCK_SEQPACKET_CLOEXEC_NONBLOCK = 5 | 0o2004000;
+const F_GETFD = 1;
+const F_ADD_SEALS = 1033;
+const F_GET_SEALS = 1034;
+const SEEK_END = 2;
+
+/** `poll(2)` events. */
+export const POLL = { IN: 0x001, OUT: 0x004, ERR: 0x008, HUP: 0x010, RDHUP: 0x2000 } as const;
+
+/** File seals: what nobody, not even the creator, can do to a memfd any more. */
+export const SEAL = { SEAL: 1, SHRINK: 2, GROW: 4 } as const;
+
+/** Resource limits by number. */
+export const RLIMIT = { NOFILE: 7, MEMLOCK: 8, AS: 9 } as const;
+
+/** Makes a system call by name; the raw result, negative errno on failure. */
+export function syscall(name: string, ...args: SyscallArgument[]): number {
+  const binding = native();
+  const number = binding.numbers[name];
+  if (number === undefined) throw new SystemError(ERRNO.ENOSYS, name);
+  return binding.syscall(number, ...args);
+}
+
+/** A string as the kernel reads it: UTF-8 with a final zero. */
+export function cString(text: string): Uint8Array {
+  return Buffer.from(`${text}\0`, 'utf8');
+}
+
+/** Bytes of a memory page. */
+export function pageSize(): number {
+  return native().pageSize;
+}
+
+/** Rounds up to whole pages. */
+export function toPages(bytes: number): number {
+  const page = pageSize();
+  return Math.ceil(bytes / page) * page;
+}
+
+/** Creates an anonymous file in memory; `name` shows up in /proc only. */
+export function memfdCreate(name: string): number {
+  return check(
+    syscall('memfd_create', cString(name), MFD_CLOEXEC | MFD_ALLOW_SEALING),
+    'memfd_create',
+  );
+}
+
+/** Sets a file's size in bytes. */
+export function ftruncate(fd: number, bytes: number): void {
+  check(syscall('ftruncate', fd, bytes), 'ftruncate');
+}
+
+/** A file's size in bytes, by its descriptor. */
+export function fileSize(fd: number): number {
+  return check(syscall('lseek', fd, 0, SEEK_END), 'lseek');
+}
+
+/** Adds seals to a memfd. */
+export function addSeals(fd: number, seals: number): void {
+  check(syscall('fcntl', fd, F_ADD_SEALS, seals), 'fcntl');
+}
+
+/** The seals of a memfd. Throws `EINVAL` if the descriptor is not one. */
+export function getSeals(fd: number): number {
+  return check(syscall('fcntl', fd, F_GET_SEALS, 0), 'fcntl');
+}
+
+/** Whether a descriptor is open. */
+export function isOpen(fd: number): boolean {
+  return syscall('fcntl', fd, F_GETFD, 0) >= 0;
+}
+
+/** Creates a non-blocking event counter. */
+export function eventfd(): number {
+  return check(syscall('eventfd2', 0, EFD_CLOEXEC_NONBLOCK), 'eventfd2');
+}
+
+/** Creates a connected pair of non-blocking Unix sockets that keep message boundaries. */
+export function socketpair(): [number, number] {
+  const pair = new Int32Array(2);
+  check(syscall('socketpair', AF_UNIX, SOCK_SEQPACKET_CLOEXEC_NONBLOCK, 0, pair), 'socketpair');
+  return [pair[0]!, pair[1]!];
+}
+
+/** Closes a descriptor; a bad one throws `EBADF`. */
+export function close(fd: number): void {
+  check(syscall('close', fd), 'close');
+}
+
+/** Reads into `bytes`: the count, or a negative errno. */
+export function read(fd: number, bytes: Uint8Array): number {
+  return syscall('read', fd, bytes, bytes.byteLength);
+}
+
+/** Writes `bytes`: the count, or a negative errno. */
+export function write(fd: number, bytes: Uint8Array): number {
+  return syscall('write', fd, bytes, bytes.byteLength);
+}
+
+/** One descriptor and what to wait for in `poll()`. */
+export interface PollEntry {
+  readonly fd: number;
+  readonly events: number;
+}
+
+/**
+ * Blocks the thread until a descriptor is ready.
+ *
+ * @param timeout - Milliseconds, or -1 to wait without end.
+ * @returns The events that happened, one number an entry; all 0 after the time-out.
+ */
+export function poll(entries: readonly PollEntry[], timeout: number): number[] {
+  const table = new Int32Array(entries.length * 2);
+  const until = timeout < 0 ? 0 : performance.now() + timeout;
+  for (;;) {
+    entries.forEach((entry, index) => {
+      table[index * 2] = entry.fd;
+      table[index * 2 + 1] = entry.events;
+    });
+    const left = timeout < 0 ? null : timespec(Math.max(0, until - performance.now()));
+    const result = syscall('ppoll', table, entries.length, left, null, 0);
+    if (result === ERRNO.EINTR) continue;
+    check(result, 'ppoll');
+    return entries.map((_, index) => table[index * 2 + 1]! >>> 16);
+  }
+}
+
+/** A `struct timespec` of so many milliseconds. */
+export function timespec(milliseconds: number): BigInt64Array {
+  const seconds = Math.floor(milliseconds / 1000);
+  const nanoseconds = Math.floor((milliseconds - seconds * 1000) * 1e6);
+  return BigInt64Array.of(BigInt(seconds), BigInt(nanoseconds));
+}
+
+/** A resource limit in its own unit; `Infinity` where there is none. */
+export function resourceLimit(resource: number): { soft: number; hard: number } {
+  const limits = new BigInt64Array(2);
+  check(syscall('prlimit64', 0, resource, null, limits), 'prlimit64');
+  const [soft, hard] = [...limits].map((value) => (value < 0n ? Infinity : Number(value)));
+  return { soft: soft!, hard: hard! };
+}
+
+const SOL_SOCKET = 1;
+
+/** Sets an integer socket option. */
+export function setSocketOption(fd: number, option: number, value: number, level?: number): void {
+  const word = Int32Array.of(value);
+  check(syscall('setsockopt', fd, level ?? SOL_SOCKET, option, word, 4), 'setsockopt');
+}
+
+/** The raw `sockaddr` a socket is bound to. */
+export function socketName(fd: number): Uint8Array {
+  const address = new Uint8Array(128);
+  const length = Int32Array.of(address.byteLength);
+  check(syscall('getsockname', fd, address, length), 'getsockname');
+  return address.subarray(0, Math.min(length[0]!, address.byteLength));
+}

@@ -1,0 +1,112 @@
+/**
+ * The shim as JavaScript sees it: its functions, the words both sides share, and how it is loaded.
+ */
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { arch, platform } from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+import { AnnulusError } from './errors.ts';
+
+/** An argument of a system call: a number, or an array whose address is passed. */
+export type SyscallArgument = number | Uint8Array | Int32Array | Float64Array | BigInt64Array | null;
+
+/** Functions exported by native/binding.c. Results below zero are errno values. */
+export interface Native {
+  map(length: number, pieces: Float64Array): number;
+  wrap(id: number, acquire: 0 | 1, out: Float64Array): ArrayBuffer | number;
+  unmap(slot: number, buffer: ArrayBuffer): number;
+  releaseDoomed(slot: number): number;
+  enter(fd: number, toSubmit: number, minComplete: number, flags: number): number;
+  syscall(number: number, ...args: SyscallArgument[]): number;
+  ownFd(fd: number): number;
+  closeFd(fd: number): number;
+  adoptRing(fd: number, ringsId: number, controlId: number, layout: Int32Array): number;
+  drainRing(fd: number, milliseconds: number): number;
+  closeRing(fd: number): number;
+  startPump(ringFd: number, callback: () => void): number;
+  watch(fd: number, events: number, callback: (events: number) => void): number;
+  reference(sourceId: number, on: 0 | 1): number;
+  closeSource(sourceId: number): number;
+  /** System call numbers of this architecture, by name. */
+  readonly numbers: Readonly<Record<string, number>>;
+  /** Bytes of a memory page. */
+  readonly pageSize: number;
+  /** One pin word a region slot; native/environment.h says how it is used. */
+  readonly pins: ArrayBuffer;
+}
+
+/** Words of a ring's control block, as native/ring.h numbers them. */
+export const CONTROL = {
+  PREPARED: 0,
+  ENDED: 1,
+  REFERENCED: 2,
+  ENTERS: 3,
+  SUBMITTED: 4,
+  ERROR: 5,
+} as const;
+
+/** Order of the ring layout handed to `adoptRing`, as native/ring.h has it. */
+export const RING_LAYOUT = [
+  'sqHead',
+  'sqTail',
+  'sqFlags',
+  'cqHead',
+  'cqTail',
+  'cqes',
+  'cqEntries',
+  'cqeSize',
+] as const;
+
+/** Events a watcher can wait for, and reports. */
+export const WATCH = { READABLE: 1, DISCONNECT: 4 } as const;
+
+/** Pin word bit: the ArrayBuffer is gone, the mapping goes with the last pin. */
+export const DOOMED = 0x40000000;
+
+let loaded: Native | undefined;
+
+/** Whether this platform can have the shim at all. */
+export function isSupportedPlatform(): boolean {
+  return platform === 'linux' && (arch === 'x64' || arch === 'arm64');
+}
+
+/**
+ * Loads the shim on first use, so that importing Annulus works on every platform.
+ *
+ * @throws {AnnulusError} `ERR_ANNULUS_UNSUPPORTED_PLATFORM` or `ERR_ANNULUS_NATIVE_MISSING`.
+ */
+export function native(): Native {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Native {
+  if (!isSupportedPlatform()) {
+    throw new AnnulusError(
+      'ERR_ANNULUS_UNSUPPORTED_PLATFORM',
+      `Annulus needs Linux on x64 or arm64; this is ${platform} on ${arch}. ` +
+        'The package can be imported here, but nothing that touches the kernel works.',
+    );
+  }
+  const file = fileURLToPath(
+    new URL(`../../prebuilds/linux-${arch}/annulus.node`, import.meta.url),
+  );
+  if (!existsSync(file)) {
+    throw new AnnulusError(
+      'ERR_ANNULUS_NATIVE_MISSING',
+      `The native part of Annulus is not at ${file}. In a clone, run "npm run build" (it needs a ` +
+        'C compiler); for an installed package, install it again: its files are incomplete.',
+    );
+  }
+  try {
+    return createRequire(import.meta.url)(file) as Native;
+  } catch (cause) {
+    throw new AnnulusError(
+      'ERR_ANNULUS_NATIVE_MISSING',
+      `The native part of Annulus at ${file} could not be loaded: ${String(cause)}. It is built ` +
+        'for the C library of the machine that built it; rebuild it in a clone with "npm run build".',
+      { cause },
+    );
+  }
+}

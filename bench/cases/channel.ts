@@ -1,0 +1,68 @@
+/** Shared memory between two processes, against the ways Node has to talk to another one. */
+
+import type { BenchmarkCase, Subject, SubjectOptions } from '../harness/types.ts';
+
+export const channelCases: readonly BenchmarkCase[] = [
+  {
+    name: 'channel.message64',
+    measures: '64-byte messages one way, numbered, summed, verified by the receiver',
+    unit: 'msg/s',
+    better: 'higher',
+    threads: 2,
+    placements: ['unpinned', 'pinned'],
+    gates: [
+      { peer: 'process.send', atLeast: 500 },
+      { peer: 'postMessage', atLeast: 60 },
+    ],
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'channel/message64-annulus' },
+      ...nodePeers('stream', { payload: 'message64' }),
+    ],
+  },
+  {
+    name: 'channel.bulk64k',
+    measures: '64 KiB blocks one way, from a buffer of the sender to a buffer of the receiver',
+    unit: 'B/s',
+    better: 'higher',
+    threads: 2,
+    placements: ['unpinned', 'pinned'],
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'channel/bulk64k-annulus' },
+      ...nodePeers('stream', { payload: 'bulk64k' }),
+    ],
+  },
+  {
+    name: 'channel.rtt.spin',
+    measures: 'one round trip of 8 bytes, both sides spinning (Node peers cannot spin)',
+    unit: 'us',
+    better: 'lower',
+    threads: 2,
+    placements: ['unpinned', 'pinned'],
+    gates: [{ peer: 'unix-socket', atLeast: 100 }],
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'channel/rtt-spin-annulus' },
+      ...nodePeers('rtt'),
+      { kind: 'native', name: 'c-loop', program: 'pingpong' },
+    ],
+  },
+  {
+    name: 'channel.rtt.sleep',
+    measures: 'one round trip of 8 bytes, both sides waiting on the event loop',
+    unit: 'us',
+    better: 'lower',
+    threads: 2,
+    placements: ['unpinned', 'pinned'],
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'channel/rtt-sleep-annulus' },
+      ...nodePeers('rtt'),
+    ],
+  },
+];
+
+function nodePeers(work: 'stream' | 'rtt', options: SubjectOptions = {}): Subject[] {
+  return [
+    { kind: 'node', name: 'process.send', script: `channel/${work}-process-send`, options },
+    { kind: 'node', name: 'postMessage', script: `channel/${work}-post-message`, options },
+    { kind: 'node', name: 'unix-socket', script: `channel/${work}-unix-socket`, options },
+  ];
+}

@@ -1,0 +1,22 @@
+/** All cases, in the order in which they run. */
+
+import type { BenchmarkCase } from '../harness/types.ts';
+import { channelCases } from './channel.ts';
+import { proactorCases } from './proactor.ts';
+import { uringCases } from './uring.ts';
+
+export const allCases: readonly BenchmarkCase[] = [
+  ...uringCases,
+  ...proactorCases,
+  ...channelCases,
+];
+
+/**
+ * The cases that `pattern` names: the case of exactly that name, else all whose name begins with
+ * it. So `uring.read4k.depth1` is one case although it begins the name of `depth128` as well.
+ */
+export function casesNamed(pattern: string): readonly BenchmarkCase[] {
+  const exact = allCases.filter((benchmark) => benchmark.name === pattern);
+  if (exact.length > 0) return exact;
+  return allCases.filter((benchmark) => benchmark.name.startsWith(pattern));
+}

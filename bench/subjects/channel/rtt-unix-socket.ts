@@ -1,0 +1,56 @@
+/** Round trips to a child process through a unix socket, each message after its length. */
+
+import type net from 'node:net';
+import { exitWithParent, role } from '../support/child.ts';
+import { Meter } from '../support/meter.ts';
+import { checkPing, PING_BYTES, PING_WORDS, writePing } from '../support/ping.ts';
+import { report } from '../support/report.ts';
+import { connectChild, connectParent, FrameReader } from '../support/unix-socket.ts';
+
+/** Node reads at most this much at once. */
+const CHUNK_BYTES = 65_536;
+
+const words = new Int32Array(1 + PING_WORDS);
+const bytes = new Uint8Array(words.buffer);
+
+/** Writes a frame; its memory is free again at once, for one ping is ever in flight. */
+function writeFrame(socket: net.Socket, sequence: number): void {
+  words[0] = PING_BYTES;
+  writePing(words, 1, sequence);
+  socket.write(bytes);
+}
+
+async function play(): Promise<void> {
+  const { child, socket } = await connectChild('echo');
+  const meter = new Meter(16);
+  const frames = new FrameReader(PING_BYTES, CHUNK_BYTES);
+  let sequence = 1;
+  function take(received: Int32Array, start: number): void {
+    checkPing(received, start, sequence);
+    if (meter.tick()) {
+      writeFrame(socket, ++sequence);
+    } else {
+      report(meter.microsecondsEach, 'us');
+      child.kill('SIGKILL');
+      socket.destroy();
+    }
+  }
+  socket.on('data', (chunk) => frames.push(chunk, take));
+  writeFrame(socket, sequence);
+}
+
+function echo(): void {
+  exitWithParent();
+  const socket = connectParent();
+  const frames = new FrameReader(PING_BYTES, CHUNK_BYTES);
+  let expected = 0;
+  socket.on('data', (chunk) =>
+    frames.push(chunk, (received, start) => {
+      checkPing(received, start, ++expected);
+      writeFrame(socket, expected);
+    }),
+  );
+}
+
+if (role === 'parent') await play();
+else echo();

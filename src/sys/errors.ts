@@ -125,7 +125,8 @@ function withCode<E extends Error>(error: E, code: string): E & { code: string }
 
 /** A `TypeError` with `ERR_INVALID_ARG_TYPE`, worded as Node's. */
 export function invalidArgType(name: string, expected: string, actual: unknown): TypeError {
-  const received = actual === null ? 'null' : typeof actual === 'object' ? 'an object' : typeof actual;
+  const received =
+    actual === null ? 'null' : typeof actual === 'object' ? 'an object' : typeof actual;
   return withCode(
     new TypeError(`The "${name}" argument must be ${expected}. Received ${received}`),
     'ERR_INVALID_ARG_TYPE',

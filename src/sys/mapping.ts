@@ -63,7 +63,8 @@ function explainMapFailure(errno: number, length: number): string | undefined {
     case ERRNO.ENOMEM: {
       // Address space is used up, or the process holds vm.max_map_count mappings.
       const limit = resourceLimit(RLIMIT.AS).soft;
-      const reason = limit === Infinity ? 'or vm.max_map_count is reached' : `RLIMIT_AS is ${limit}`;
+      const reason =
+        limit === Infinity ? 'or vm.max_map_count is reached' : `RLIMIT_AS is ${limit}`;
       return `not enough memory or address space${size}; ${reason}`;
     }
     case ERRNO.EMFILE:

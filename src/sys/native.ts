@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { AnnulusError } from './errors.ts';
 
 /** An argument of a system call: a number, or an array whose address is passed. */
-export type SyscallArgument = number | Uint8Array | Int32Array | Float64Array | BigInt64Array | null;
+export type SyscallArgument =
+  number | Uint8Array | Int32Array | Float64Array | BigInt64Array | null;
 
 /** Functions exported by native/binding.c. Results below zero are errno values. */
 export interface Native {

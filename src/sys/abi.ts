@@ -1,0 +1,262 @@
+/**
+ * The io_uring ABI: numbers and struct offsets, in this one place.
+ *
+ * `npm run lint` compiles them against the C header of the machine wherever that header has them;
+ * the names are the header's, without their prefix.
+ */
+
+/** `IORING_SETUP_*`. */
+export const SETUP = {
+  IOPOLL: 0x1,
+  SQPOLL: 0x2,
+  SQ_AFF: 0x4,
+  CQSIZE: 0x8,
+  CLAMP: 0x10,
+  ATTACH_WQ: 0x20,
+  R_DISABLED: 0x40,
+  SUBMIT_ALL: 0x80,
+  COOP_TASKRUN: 0x100,
+  TASKRUN_FLAG: 0x200,
+  SQE128: 0x400,
+  CQE32: 0x800,
+  SINGLE_ISSUER: 0x1000,
+  DEFER_TASKRUN: 0x2000,
+  NO_MMAP: 0x4000,
+  REGISTERED_FD_ONLY: 0x8000,
+  NO_SQARRAY: 0x10000,
+  HYBRID_IOPOLL: 0x20000,
+  CQE_MIXED: 0x40000,
+  SQE_MIXED: 0x80000,
+  SQ_REWIND: 0x100000,
+} as const;
+
+/** `IORING_FEAT_*`. */
+export const FEATURE = {
+  SINGLE_MMAP: 0x1,
+  NODROP: 0x2,
+  SUBMIT_STABLE: 0x4,
+  RW_CUR_POS: 0x8,
+  CUR_PERSONALITY: 0x10,
+  FAST_POLL: 0x20,
+  POLL_32BITS: 0x40,
+  SQPOLL_NONFIXED: 0x80,
+  EXT_ARG: 0x100,
+  NATIVE_WORKERS: 0x200,
+  RSRC_TAGS: 0x400,
+  CQE_SKIP: 0x800,
+  LINKED_FILE: 0x1000,
+  REG_REG_RING: 0x2000,
+  RECVSEND_BUNDLE: 0x4000,
+  MIN_TIMEOUT: 0x8000,
+  RW_ATTR: 0x10000,
+  NO_IOWAIT: 0x20000,
+} as const;
+
+/** `IORING_ENTER_*`. */
+export const ENTER = {
+  GETEVENTS: 0x1,
+  SQ_WAKEUP: 0x2,
+  SQ_WAIT: 0x4,
+  EXT_ARG: 0x8,
+  REGISTERED_RING: 0x10,
+  ABS_TIMER: 0x20,
+  EXT_ARG_REG: 0x40,
+  NO_IOWAIT: 0x80,
+} as const;
+
+/** `IOSQE_*`: flags of one request. */
+export const SQE = {
+  FIXED_FILE: 0x1,
+  IO_DRAIN: 0x2,
+  IO_LINK: 0x4,
+  IO_HARDLINK: 0x8,
+  ASYNC: 0x10,
+  BUFFER_SELECT: 0x20,
+  CQE_SKIP_SUCCESS: 0x40,
+} as const;
+
+/** `IORING_CQE_F_*`: flags of one completion. */
+export const CQE = {
+  F_BUFFER: 0x1,
+  F_MORE: 0x2,
+  F_SOCK_NONEMPTY: 0x4,
+  F_NOTIF: 0x8,
+  F_BUF_MORE: 0x10,
+  F_SKIP: 0x20,
+  F_32: 0x8000,
+  F_TSTAMP_HW: 0x10000,
+} as const;
+
+/** `IORING_SQ_*`: what the kernel says in the submission queue's flags word. */
+export const SQ = { NEED_WAKEUP: 0x1, CQ_OVERFLOW: 0x2, TASKRUN: 0x4 } as const;
+
+/** `IORING_OFF_*`: what to map of a ring's descriptor. */
+export const OFF = { SQ_RING: 0, SQES: 0x10000000 } as const;
+
+/** `IORING_TIMEOUT_*` and `IORING_LINK_TIMEOUT_*`. */
+export const TIMEOUT = {
+  ABS: 0x1,
+  UPDATE: 0x2,
+  BOOTTIME: 0x4,
+  REALTIME: 0x8,
+  LINK_TIMEOUT_UPDATE: 0x10,
+  ETIME_SUCCESS: 0x20,
+  MULTISHOT: 0x40,
+  IMMEDIATE_ARG: 0x80,
+} as const;
+
+/** `IORING_POLL_*`. */
+export const POLL_FLAG = {
+  ADD_MULTI: 0x1,
+  UPDATE_EVENTS: 0x2,
+  UPDATE_USER_DATA: 0x4,
+  ADD_LEVEL: 0x8,
+} as const;
+
+/** `IORING_ASYNC_CANCEL_*`. */
+export const CANCEL = {
+  ALL: 0x1,
+  FD: 0x2,
+  ANY: 0x4,
+  FD_FIXED: 0x8,
+  USERDATA: 0x10,
+  OP: 0x20,
+} as const;
+
+/** `IORING_RECVSEND_*` and `IORING_RECV_*`. */
+export const RECVSEND = {
+  POLL_FIRST: 0x1,
+  MULTISHOT: 0x2,
+  FIXED_BUF: 0x4,
+  ZC_REPORT_USAGE: 0x8,
+  BUNDLE: 0x10,
+  VECTORIZED: 0x20,
+} as const;
+
+/** `IORING_ACCEPT_*`. */
+export const ACCEPT = { MULTISHOT: 0x1, DONTWAIT: 0x2, POLL_FIRST: 0x4 } as const;
+
+/** `IORING_FSYNC_*`. */
+export const FSYNC = { DATASYNC: 0x1 } as const;
+
+/** `IORING_REGISTER_*`: operations of `io_uring_register`, in the order of their numbers. */
+export const REGISTER_NAMES = [
+  'REGISTER_BUFFERS',
+  'UNREGISTER_BUFFERS',
+  'REGISTER_FILES',
+  'UNREGISTER_FILES',
+  'REGISTER_EVENTFD',
+  'UNREGISTER_EVENTFD',
+  'REGISTER_FILES_UPDATE',
+  'REGISTER_EVENTFD_ASYNC',
+  'REGISTER_PROBE',
+  'REGISTER_PERSONALITY',
+  'UNREGISTER_PERSONALITY',
+  'REGISTER_RESTRICTIONS',
+  'REGISTER_ENABLE_RINGS',
+  'REGISTER_FILES2',
+  'REGISTER_FILES_UPDATE2',
+  'REGISTER_BUFFERS2',
+  'REGISTER_BUFFERS_UPDATE',
+  'REGISTER_IOWQ_AFF',
+  'UNREGISTER_IOWQ_AFF',
+  'REGISTER_IOWQ_MAX_WORKERS',
+  'REGISTER_RING_FDS',
+  'UNREGISTER_RING_FDS',
+  'REGISTER_PBUF_RING',
+  'UNREGISTER_PBUF_RING',
+  'REGISTER_SYNC_CANCEL',
+  'REGISTER_FILE_ALLOC_RANGE',
+  'REGISTER_PBUF_STATUS',
+  'REGISTER_NAPI',
+  'UNREGISTER_NAPI',
+  'REGISTER_CLOCK',
+  'REGISTER_CLONE_BUFFERS',
+  'REGISTER_SEND_MSG_RING',
+  'REGISTER_ZCRX_IFQ',
+  'REGISTER_RESIZE_RINGS',
+  'REGISTER_MEM_REGION',
+  'REGISTER_QUERY',
+  'REGISTER_ZCRX_CTRL',
+  'REGISTER_BPF_FILTER',
+] as const;
+
+/** Name of a registration operation. */
+export type RegisterName = (typeof REGISTER_NAMES)[number];
+
+/** Numbers of the registration operations. */
+export const REGISTER: Readonly<Record<RegisterName, number>> = Object.fromEntries(
+  REGISTER_NAMES.map((name, code) => [name, code]),
+) as Record<RegisterName, number>;
+
+/** `struct io_uring_params`, in 32-bit words. */
+export const PARAMS = {
+  BYTES: 120,
+  SQ_ENTRIES: 0,
+  CQ_ENTRIES: 1,
+  FLAGS: 2,
+  SQ_THREAD_CPU: 3,
+  SQ_THREAD_IDLE: 4,
+  FEATURES: 5,
+  WQ_FD: 6,
+  SQ_OFF: 10,
+  CQ_OFF: 20,
+} as const;
+
+/** `struct io_sqring_offsets`, in words from `PARAMS.SQ_OFF`. */
+export const SQ_OFF = {
+  HEAD: 0,
+  TAIL: 1,
+  MASK: 2,
+  ENTRIES: 3,
+  FLAGS: 4,
+  DROPPED: 5,
+  ARRAY: 6,
+} as const;
+
+/** `struct io_cqring_offsets`, in words from `PARAMS.CQ_OFF`. */
+export const CQ_OFF = {
+  HEAD: 0,
+  TAIL: 1,
+  MASK: 2,
+  ENTRIES: 3,
+  OVERFLOW: 4,
+  CQES: 5,
+  FLAGS: 6,
+} as const;
+
+/** `struct io_uring_sqe`, in 32-bit words; several names share a word as the C unions do. */
+export const SQE_WORD = {
+  /** opcode u8, flags u8, ioprio u16 */
+  HEAD: 0,
+  FD: 1,
+  OFF_LOW: 2,
+  OFF_HIGH: 3,
+  ADDR_LOW: 4,
+  ADDR_HIGH: 5,
+  LEN: 6,
+  /** rw_flags, fsync_flags, poll32_events, msg_flags, timeout_flags, accept_flags, ... */
+  OP_FLAGS: 7,
+  USER_DATA_LOW: 8,
+  USER_DATA_HIGH: 9,
+  /** buf_index or buf_group u16, personality u16 */
+  BUF_INDEX: 10,
+  /** splice_fd_in, file_index, optlen, addr_len */
+  FILE_INDEX: 11,
+  ADDR3_LOW: 12,
+  ADDR3_HIGH: 13,
+  ATTR_LOW: 14,
+  ATTR_HIGH: 15,
+} as const;
+
+/** Bytes of one submission queue entry, one completion, one `struct iovec`. */
+export const SIZEOF = { SQE: 64, CQE: 16, IOVEC: 16, TIMESPEC: 16, STATX: 256 } as const;
+
+/** `struct io_uring_getevents_arg`, in bytes. */
+export const GETEVENTS_ARG = {
+  BYTES: 24,
+  SIGMASK: 0,
+  SIGMASK_SIZE: 8,
+  MIN_WAIT: 12,
+  TS: 16,
+} as const;

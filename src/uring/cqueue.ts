@@ -1,0 +1,100 @@
+/**
+ * The completion queue: reaping completions in place.
+ */
+import { CONTROL } from '../sys/native.ts';
+import { CQE, SETUP, SQ } from '../sys/abi.ts';
+import type { Holds } from './holds.ts';
+import type { RingMemory } from './setup.ts';
+
+/** Gets one completion: the request's token, its result (or -errno), and `CQE` flags. */
+export type CompletionCallback = (token: number, result: number, flags: number) => void;
+
+/** Reaps completions and ends their requests' holds. */
+export class CompletionQueue {
+  /** Completions reaped so far. */
+  completed = 0;
+  private readonly words: Int32Array;
+  private readonly control: Int32Array;
+  private readonly holds: Holds;
+  private readonly mask: number;
+  private readonly shift: number;
+  private readonly entriesAt: number;
+  private readonly headIndex: number;
+  private readonly tailIndex: number;
+  private readonly flagsIndex: number;
+  private readonly overflowIndex: number;
+  private head: number;
+
+  constructor(memory: RingMemory, words: Int32Array, control: Int32Array, holds: Holds) {
+    const { offsets } = memory;
+    this.words = words;
+    this.control = control;
+    this.holds = holds;
+    this.mask = memory.cqEntries - 1;
+    this.shift = (memory.flags & SETUP.CQE32) === 0 ? 2 : 3;
+    this.entriesAt = offsets.cqes >> 2;
+    this.headIndex = offsets.cqHead >> 2;
+    this.tailIndex = offsets.cqTail >> 2;
+    this.flagsIndex = offsets.sqFlags >> 2;
+    this.overflowIndex = offsets.cqOverflow >> 2;
+    this.head = Atomics.load(words, this.headIndex);
+  }
+
+  /** Completions ready to be reaped. */
+  get ready(): number {
+    // SYNC POINT: pairs with the kernel's release store of the tail.
+    return (Atomics.load(this.words, this.tailIndex) - this.head) | 0;
+  }
+
+  /** Whether the kernel holds completions back, or has work to finish on the next enter. */
+  get needsEnter(): boolean {
+    // A plain load: a stale value is seen by the next call, and nothing is lost meanwhile.
+    return (this.words[this.flagsIndex]! & (SQ.CQ_OVERFLOW | SQ.TASKRUN)) !== 0;
+  }
+
+  /** Completions the kernel dropped for lack of memory; 0 in a healthy program. */
+  get dropped(): number {
+    return Atomics.load(this.words, this.overflowIndex);
+  }
+
+  /** Whether completions overflowed into the kernel's backlog. */
+  get overflowing(): boolean {
+    return (this.words[this.flagsIndex]! & SQ.CQ_OVERFLOW) !== 0;
+  }
+
+  /**
+   * Calls back for every completion that is ready. A completion is gone once its callback is
+   * entered: if that throws, the ones before it and itself are consumed, and the error passes on.
+   */
+  drain(callback: CompletionCallback): number {
+    const words = this.words;
+    const before = this.completed;
+    // SYNC POINT: acquire, pairs with the kernel's release store of the tail; one a batch.
+    const tail = Atomics.load(words, this.tailIndex);
+    if (tail === this.head) return 0;
+    try {
+      // The callback may drain too: `head` is read anew each time round.
+      while (((tail - this.head) | 0) > 0) {
+        const at = this.entriesAt + ((this.head & this.mask) << this.shift);
+        const token = words[at]!;
+        const hold = words[at + 1]!;
+        const result = words[at + 2]!;
+        const flags = words[at + 3]!;
+        this.head = (this.head + 1) | 0;
+        this.completed++;
+        if ((flags & CQE.F_MORE) === 0) this.end(hold);
+        callback(token, result, flags);
+      }
+    } finally {
+      // SYNC POINT: release, the kernel may reuse the entries only now that they were read.
+      Atomics.store(words, this.headIndex, this.head);
+    }
+    return this.completed - before;
+  }
+
+  /** The terminal completion of a request: it needs no more waiting, and lets go of its memory. */
+  private end(hold: number): void {
+    this.control[CONTROL.ENDED] = (this.control[CONTROL.ENDED]! + 1) | 0;
+    if (hold !== 0) this.holds.release(hold);
+  }
+}

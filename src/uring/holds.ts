@@ -1,0 +1,132 @@
+/**
+ * Holds: what a request keeps alive until its terminal completion.
+ *
+ * The high word of a request's user_data is its hold, so reaping needs no table look-up:
+ *
+ * ```text
+ *  31 30 29            16 15             0
+ * +--+--+----------------+----------------+
+ * | 0| 0|              region slot        |  one pinned Region (0: nothing)
+ * | 0| 1|              cell index         |  a cell of kernel structures, and the regions it names
+ * +--+--+---------------------------------+
+ * ```
+ */
+import { SystemError, ERRNO } from '../sys/errors.ts';
+import { Region } from '../memory/region.ts';
+import { pin, unpin } from '../memory/pins.ts';
+
+/** Marks a hold as the index of a cell. */
+const CELL = 1 << 30;
+
+/** Cell sizes in bytes: addresses and timespecs; a path; two paths, or 1,024 iovecs. */
+const CLASSES = [256, 4352, 16640] as const;
+
+/** Cells made at a time. */
+const CELLS_PER_SLAB = 16;
+
+/** Bounds the memory of a ring's kernel structures. */
+const MAX_CELLS = 65536;
+
+/** Memory the kernel reads a request's structures from (or writes its answer to). */
+export class Cell {
+  readonly hold: number;
+  readonly sizeClass: number;
+  readonly address: number;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly slab: Region;
+  /** Slots of the regions the structures point into. */
+  readonly pinned: number[] = [];
+
+  constructor(index: number, sizeClass: number, slab: Region, offset: number) {
+    const size = CLASSES[sizeClass]!;
+    this.hold = CELL | index;
+    this.sizeClass = sizeClass;
+    this.address = slab.address + offset;
+    this.bytes = slab.bytes.subarray(offset, offset + size);
+    this.view = new DataView(slab.buffer, offset, size);
+    this.slab = slab;
+  }
+
+  /** Stores a 64-bit integer. */
+  setU64(offset: number, value: number): void {
+    this.view.setUint32(offset, value >>> 0, true);
+    this.view.setUint32(offset + 4, Math.floor(value / 2 ** 32) >>> 0, true);
+  }
+
+  /** Stores text with a final zero at `offset`; returns the kernel's address of it. */
+  setString(offset: number, text: string): number {
+    const { written } = new TextEncoder().encodeInto(text, this.bytes.subarray(offset));
+    this.bytes[offset + written] = 0;
+    return this.address + offset;
+  }
+
+  /** Keeps a region alive as long as this cell. */
+  keep(region: Region): void {
+    pin(region.slot);
+    this.pinned.push(region.slot);
+  }
+}
+
+/** The holds of one ring. */
+export class Holds {
+  readonly #cells: Cell[] = [];
+  readonly #free: Cell[][] = CLASSES.map(() => []);
+  readonly #slabs: Region[] = [];
+
+  /** A cell of at least `bytes`; its slab stays pinned until `release()`. */
+  cell(bytes: number): Cell {
+    const sizeClass = CLASSES.findIndex((size) => size >= bytes);
+    const free = this.#free[sizeClass];
+    if (free === undefined) {
+      throw new RangeError(
+        `A request's structures need ${bytes} bytes; the most is ${CLASSES.at(-1)}`,
+      );
+    }
+    const cell = free.pop() ?? this.#grow(sizeClass);
+    pin(cell.slab.slot);
+    return cell;
+  }
+
+  /** The cell a hold names, or undefined if it names a region or nothing. */
+  cellOf(hold: number): Cell | undefined {
+    return (hold & CELL) === 0 ? undefined : this.#cells[hold & ~CELL];
+  }
+
+  /** Ends a hold. Called once a request, at its terminal completion or if it never ran. */
+  release(hold: number): void {
+    if ((hold & CELL) === 0) {
+      unpin(hold);
+      return;
+    }
+    const cell = this.#cells[hold & ~CELL];
+    if (cell === undefined) return; // not a hold of this ring: completions of foreign user_data
+    while (cell.pinned.length > 0) unpin(cell.pinned.pop()!);
+    unpin(cell.slab.slot);
+    this.#free[cell.sizeClass]!.push(cell);
+  }
+
+  /** Unmaps every slab that the kernel does not use any more. */
+  close(): void {
+    for (const slab of this.#slabs) {
+      if (!slab.busy) slab.close();
+    }
+  }
+
+  #grow(sizeClass: number): Cell {
+    if (this.#cells.length >= MAX_CELLS) {
+      throw new SystemError(ERRNO.ENOMEM, 'io_uring_enter', {
+        message: `${MAX_CELLS} requests with kernel structures are in flight; wait for some to complete`,
+      });
+    }
+    const size = CLASSES[sizeClass]!;
+    const slab = Region.allocate(size * CELLS_PER_SLAB);
+    this.#slabs.push(slab);
+    for (let i = 0; i < CELLS_PER_SLAB; i++) {
+      const cell = new Cell(this.#cells.length, sizeClass, slab, i * size);
+      this.#cells.push(cell);
+      this.#free[sizeClass]!.push(cell);
+    }
+    return this.#free[sizeClass]!.pop()!;
+  }
+}

@@ -1,0 +1,24 @@
+/**
+ * io_uring: rings, requests, registrations, probe.
+ *
+ * @packageDocumentation
+ */
+export { CANCEL, CQE, ENTER, FEATURE, FSYNC, SETUP, SQ, SQE } from '../sys/abi.ts';
+export { FixedBuffer, FixedFile } from './descriptors.ts';
+export type { Fd, Memory, MemoryRange } from './descriptors.ts';
+export type { CompletionCallback } from './cqueue.ts';
+export { OP, OPCODES } from './opcodes.ts';
+export type { Opcode, OpcodeName } from './opcodes.ts';
+export { probe } from './probe.ts';
+export type { Probe } from './probe.ts';
+export type { Registrar } from './register.ts';
+export type { PathOptions } from './requests/path.ts';
+export { SHUT } from './requests/socket.ts';
+export type { SocketRange } from './requests/socket.ts';
+export { Ring } from './ring.ts';
+export type { RingStats } from './ring.ts';
+export type { RingOptions } from './setup.ts';
+export { AF, decodeSocketAddress, encodeSocketAddress, SOCK } from './sockaddr.ts';
+export type { SocketAddress } from './sockaddr.ts';
+export { AT, decodeStatx, S_IF } from './statx.ts';
+export type { FileStatus } from './statx.ts';

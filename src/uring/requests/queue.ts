@@ -1,0 +1,314 @@
+/**
+ * The submission queue: claiming entries and filling the words every request has.
+ *
+ * Entries are filled with plain stores and become visible to the kernel when the tail is published,
+ * once a batch. Everything that can throw happens before an entry is claimed.
+ */
+import { CONTROL } from '../../sys/native.ts';
+import { SETUP, SQE, SQE_WORD as W } from '../../sys/abi.ts';
+import { AnnulusError, checkInteger, invalidArgType, outOfRange } from '../../sys/errors.ts';
+import { pins } from '../../memory/pins.ts';
+import { regionOf, Region, requireRegion } from '../../memory/region.ts';
+import { FixedFile } from '../descriptors.ts';
+import type { Fd, FixedBuffer, Memory, MemoryRange } from '../descriptors.ts';
+import { Holds } from '../holds.ts';
+import type { RingMemory } from '../setup.ts';
+
+const TWO_32 = 2 ** 32;
+
+/** Largest `token`: stays a small integer in V8, so passing it around allocates nothing. */
+export const MAX_TOKEN: number = 2 ** 31 - 1;
+
+/** Prepares entries; the request families add the methods. */
+export abstract class RequestQueue {
+  /** @internal */
+  protected readonly memory: RingMemory;
+  /** @internal */
+  protected readonly holds: Holds = new Holds();
+  /** @internal The ring mapping as words. */
+  protected readonly ringWords: Int32Array;
+  /** @internal The control block shared with the shim. */
+  protected readonly control: Int32Array;
+  /** @internal Tail up to which entries are filled; modulo 2^32. */
+  protected tail: number;
+  /** @internal The kernel's head as last seen. */
+  protected headSeen: number;
+  private readonly words: Int32Array;
+  private readonly pinWords: Int32Array;
+  private readonly stride: number;
+  private readonly mask: number;
+  private readonly headIndex: number;
+  private readonly dirty: Uint8Array;
+  private dirtyCount = 0;
+  private lastEntry = 0;
+
+  /** @internal */
+  protected constructor(memory: RingMemory) {
+    this.memory = memory;
+    this.ringWords = new Int32Array(memory.rings.buffer, 0, memory.rings.byteLength >> 2);
+    this.words = new Int32Array(memory.sqes.buffer);
+    this.control = new Int32Array(memory.control.buffer);
+    this.pinWords = pins();
+    this.stride = (memory.flags & SETUP.SQE128) === 0 ? 16 : 32;
+    this.mask = memory.sqEntries - 1;
+    this.headIndex = memory.offsets.sqHead >> 2;
+    this.dirty = new Uint8Array(memory.sqEntries);
+    this.tail = Atomics.load(this.ringWords, memory.offsets.sqTail >> 2);
+    this.headSeen = this.tail;
+    this.control[CONTROL.PREPARED] = this.tail;
+    this.control[CONTROL.ENDED] = this.tail;
+    if ((memory.flags & SETUP.NO_SQARRAY) === 0) this.fillIndexArray();
+  }
+
+  /** Entries that can be prepared before the next `submit()`. */
+  get space(): number {
+    this.headSeen = Atomics.load(this.ringWords, this.headIndex);
+    return this.memory.sqEntries - ((this.tail - this.headSeen) | 0);
+  }
+
+  /** Prepared requests the kernel has not consumed yet. */
+  get unsubmitted(): number {
+    return this.memory.sqEntries - this.space;
+  }
+
+  /**
+   * Adds `SQE` flags (link, drain, async, ...) to the request prepared last.
+   *
+   * `BUFFER_SELECT` and `CQE_SKIP_SUCCESS` are refused: the first needs provided buffers, the second
+   * would leave the request's memory pinned for ever.
+   */
+  flagLast(flags: number): void {
+    checkInteger('flags', flags, 0, 0x7f);
+    if ((flags & (SQE.BUFFER_SELECT | SQE.CQE_SKIP_SUCCESS)) !== 0) {
+      throw outOfRange('flags', 'without BUFFER_SELECT and CQE_SKIP_SUCCESS', flags);
+    }
+    this.words[this.lastEntry] = this.words[this.lastEntry]! | (flags << 8);
+  }
+
+  /** @internal Fills one entry; returns the index of its first word. */
+  protected put(
+    head: number,
+    fd: number,
+    position: number,
+    address: number,
+    length: number,
+    opFlags: number,
+    token: number,
+    hold: number,
+  ): number {
+    const at = this.claim();
+    const words = this.words;
+    words[at] = head;
+    words[at + W.FD] = fd;
+    words[at + W.OFF_LOW] = position | 0;
+    words[at + W.OFF_HIGH] = position < 0 ? -1 : (position / TWO_32) | 0;
+    words[at + W.ADDR_LOW] = address | 0;
+    words[at + W.ADDR_HIGH] = (address / TWO_32) | 0;
+    words[at + W.LEN] = length | 0;
+    words[at + W.OP_FLAGS] = opFlags;
+    words[at + W.USER_DATA_LOW] = token;
+    words[at + W.USER_DATA_HIGH] = hold;
+    words[at + W.BUF_INDEX] = 0;
+    return at;
+  }
+
+  /** @internal The words a NOP needs, and no more. */
+  protected putNop(token: number): void {
+    this.checkToken(token);
+    const at = this.claim();
+    const words = this.words;
+    words[at] = 0;
+    words[at + W.OP_FLAGS] = 0;
+    words[at + W.USER_DATA_LOW] = token;
+    words[at + W.USER_DATA_HIGH] = 0;
+    words[at + W.BUF_INDEX] = 0;
+  }
+
+  /**
+   * @internal A request that moves bytes between a descriptor and a Region.
+   *
+   * @param noPosition - The offset field when no position is given: -1 on files, 0 on sockets.
+   */
+  protected transfer(
+    op: number,
+    token: number,
+    fd: Fd,
+    memory: Memory,
+    range: MemoryRange | undefined,
+    opFlags: number,
+    noPosition: number,
+  ): number {
+    this.checkToken(token);
+    let region: Region;
+    let start = 0;
+    let length: number;
+    if (memory instanceof Region) {
+      region = memory;
+      length = memory.bytes.length;
+    } else {
+      region = regionOf(memory) ?? requireRegion('memory', memory);
+      start = memory.byteOffset;
+      length = memory.length;
+    }
+    let position = noPosition;
+    if (range !== undefined) {
+      const offset = range.offset ?? 0;
+      const wanted = range.length ?? length - offset;
+      position = range.position ?? noPosition;
+      checkRange(offset, wanted, length, position);
+      start += offset;
+      length = wanted;
+    }
+    const head = typeof fd === 'number' ? op : op | (SQE.FIXED_FILE << 8);
+    const descriptor = this.descriptor(fd);
+    const slot = region.slot;
+    this.put(head, descriptor, position, region.address + start, length, opFlags, token, slot);
+    this.pinWords[slot] = this.pinWords[slot]! + 1;
+    return slot;
+  }
+
+  /** @internal A request on registered memory. */
+  protected transferFixed(
+    op: number,
+    token: number,
+    fd: Fd,
+    buffer: FixedBuffer,
+    range: MemoryRange | undefined,
+  ): number {
+    this.checkToken(token);
+    let start = buffer.byteOffset;
+    let length = buffer.byteLength;
+    let position = -1;
+    if (range !== undefined) {
+      const offset = range.offset ?? 0;
+      const wanted = range.length ?? length - offset;
+      position = range.position ?? -1;
+      checkRange(offset, wanted, length, position);
+      start += offset;
+      length = wanted;
+    }
+    const head = typeof fd === 'number' ? op : op | (SQE.FIXED_FILE << 8);
+    const descriptor = this.descriptor(fd);
+    const region = buffer.region;
+    const slot = region.slot;
+    const at = this.put(head, descriptor, position, region.address + start, length, 0, token, slot);
+    this.words[at + W.BUF_INDEX] = buffer.index;
+    this.pinWords[slot] = this.pinWords[slot]! + 1;
+    return slot;
+  }
+
+  /**
+   * @internal Sets a word that most requests leave zero. The entry is wiped before its next use.
+   */
+  protected setRare(at: number, word: number, value: number): void {
+    this.words[at + word] = value;
+    const index = (at / this.stride) | 0;
+    if (this.dirty[index] === 0) {
+      this.dirty[index] = 1;
+      this.dirtyCount++;
+    }
+  }
+
+  /** @internal Overwrites one of the words `put()` has filled. */
+  protected setWord(at: number, word: number, value: number): void {
+    this.words[at + word] = value;
+  }
+
+  /** @internal ORs the I/O priority half-word, which some requests use for flags. */
+  protected setIoprio(at: number, value: number): void {
+    this.words[at] = this.words[at]! | (value << 16);
+  }
+
+  /** @internal */
+  protected checkToken(token: number): void {
+    if ((token | 0) !== token || token < 0) checkInteger('token', token, 0, MAX_TOKEN);
+  }
+
+  /** @internal The number of a descriptor for the entry's fd word. */
+  protected descriptor(fd: Fd): number {
+    if (typeof fd === 'number') {
+      if ((fd | 0) !== fd || fd < 0) checkInteger('fd', fd, 0, MAX_TOKEN);
+      return fd;
+    }
+    if (!(fd instanceof FixedFile)) throw invalidArgType('fd', 'a number or a FixedFile', fd);
+    return fd.index;
+  }
+
+  /** @internal Opcode word for a descriptor of either kind. */
+  protected headFor(op: number, fd: Fd): number {
+    return typeof fd === 'number' ? op : op | (SQE.FIXED_FILE << 8);
+  }
+
+  /** @internal Forgets prepared entries from `from` on; the kernel has not seen them. */
+  protected rewind(from: number): void {
+    this.tail = from;
+    this.control[CONTROL.PREPARED] = from;
+  }
+
+  /** @internal Calls back with token and hold of each entry the kernel has not consumed. */
+  protected eachUnsubmitted(visit: (token: number, hold: number) => void): number {
+    const head = Atomics.load(this.ringWords, this.headIndex);
+    for (let i = head; i !== this.tail; i = (i + 1) | 0) {
+      const at = (i & this.mask) * this.stride;
+      visit(this.words[at + W.USER_DATA_LOW]!, this.words[at + W.USER_DATA_HIGH]!);
+    }
+    return head;
+  }
+
+  /**
+   * Checks that `count` more requests fit before a batch is prepared, so that a chain of linked
+   * requests is never split by a full queue.
+   *
+   * @throws {AnnulusError} `ERR_ANNULUS_SQ_FULL`.
+   */
+  requireSpace(count: number = 1): void {
+    const used = (this.tail - this.headSeen) | 0;
+    if (used + count <= this.memory.sqEntries || count <= this.space) return;
+    throw new AnnulusError(
+      'ERR_ANNULUS_SQ_FULL',
+      `${this.unsubmitted} of ${this.memory.sqEntries} submission queue entries are prepared and ` +
+        `${count} more are needed; call submit() first, or make the ring with more entries.`,
+    );
+  }
+
+  private claim(): number {
+    const tail = this.tail;
+    if (((tail - this.headSeen) | 0) >= this.memory.sqEntries) this.requireSpace();
+    const index = tail & this.mask;
+    const at = index * this.stride;
+    const next = (tail + 1) | 0;
+    this.tail = next;
+    this.control[CONTROL.PREPARED] = next;
+    this.lastEntry = at;
+    if (this.dirtyCount !== 0) this.wipe(index);
+    return at;
+  }
+
+  private wipe(index: number): void {
+    if (this.dirty[index] === 0) return;
+    this.dirty[index] = 0;
+    this.dirtyCount--;
+    const at = index * this.stride;
+    this.words.fill(0, at, at + this.stride);
+  }
+
+  /** Entry i is always submitted through index i, so the array is written once. */
+  private fillIndexArray(): void {
+    const at = this.memory.offsets.sqArray >> 2;
+    for (let i = 0; i < this.memory.sqEntries; i++) this.ringWords[at + i] = i;
+  }
+}
+
+function checkRange(offset: number, length: number, available: number, position: number): void {
+  const sizes = offset >= 0 && length >= 0 && offset + length <= available;
+  if (!sizes || !Number.isSafeInteger(offset) || !Number.isSafeInteger(length)) {
+    throw outOfRange(
+      'range',
+      `inside the ${available} bytes of the memory`,
+      `offset ${offset}, length ${length}`,
+    );
+  }
+  if (position < -1 || !Number.isSafeInteger(position)) {
+    throw outOfRange('position', 'an integer >= -1', position);
+  }
+}

@@ -1,0 +1,371 @@
+/**
+ * Ring: an io_uring of one thread.
+ */
+import { CONTROL, native } from '../sys/native.ts';
+import type { Native } from '../sys/native.ts';
+import { CANCEL, ENTER, GETEVENTS_ARG, REGISTER, SETUP, SQ } from '../sys/abi.ts';
+import { AnnulusError, checkInteger, ERRNO, outOfRange, SystemError } from '../sys/errors.ts';
+import { syscall } from '../sys/linux.ts';
+import { Region } from '../memory/region.ts';
+import { CompletionQueue } from './cqueue.ts';
+import type { CompletionCallback } from './cqueue.ts';
+import { probeOpcodes } from './probe.ts';
+import type { OpcodeName } from './opcodes.ts';
+import { Registrar } from './register.ts';
+import { TimerRequests } from './requests/timer.ts';
+import { setUpRing } from './setup.ts';
+import type { RingOptions } from './setup.ts';
+
+/** How long `close()` waits for requests the kernel cannot cancel, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 2000;
+
+/** Counters of a ring since it was made. */
+export interface RingStats {
+  /** `io_uring_enter` calls. */
+  readonly enters: number;
+  /** Requests the kernel has consumed. */
+  readonly submitted: number;
+  /** Completions reaped. */
+  readonly completed: number;
+  /** Requests prepared whose terminal completion is not reaped. */
+  readonly inFlight: number;
+  /** Times the completion queue overflowed into the kernel's backlog, as seen when reaping. */
+  readonly overflows: number;
+  /** Requests consumed by the last enter. */
+  readonly batchSize: number;
+}
+
+/**
+ * An io_uring that belongs to the thread that made it. Its methods prepare requests; `submit()`
+ * hands them to the kernel in one call; `drain()` reaps the completions.
+ *
+ * @example Read a file
+ * ```ts
+ * import { openSync } from 'node:fs';
+ * import { alloc } from 'annulus';
+ * import { Ring } from 'annulus/uring';
+ * using ring = new Ring({ entries: 8 });
+ * const memory = alloc(4096);
+ * ring.read(1, openSync('/etc/hostname', 'r'), memory, { position: 0 });
+ * ring.submitAndWait(1);
+ * ring.drain((token, result) => console.log(token, result, memory.subarray(0, result)));
+ * ```
+ */
+export class Ring extends TimerRequests {
+  /** Registered memory, files and eventfd. */
+  readonly register: Registrar;
+  readonly #native: Native;
+  readonly #completions: CompletionQueue;
+  readonly #tailIndex: number;
+  readonly #sqPoll: boolean;
+  #enters = 0;
+  #submitted = 0;
+  #overflows = 0;
+  #batchSize = 0;
+  #closed = false;
+
+  /**
+   * @throws {AnnulusError} `ERR_ANNULUS_URING_UNAVAILABLE` with the likely cause and the remedy;
+   *   `ERR_ANNULUS_UNSUPPORTED_PLATFORM` elsewhere than on Linux.
+   */
+  constructor(options: RingOptions = {}) {
+    const entries = options.entries ?? 256;
+    checkInteger('entries', entries, 1, 32768);
+    if (options.completionEntries !== undefined) {
+      checkInteger('completionEntries', options.completionEntries, entries, 65536);
+    }
+    super(setUpRing(options));
+    this.#native = native();
+    this.register = new Registrar(this.memory.fd);
+    this.#completions = new CompletionQueue(this.memory, this.ringWords, this.control, this.holds);
+    this.#tailIndex = this.memory.offsets.sqTail >> 2;
+    this.#sqPoll = (this.memory.flags & SETUP.SQPOLL) !== 0;
+  }
+
+  /** Descriptor of the ring. It becomes readable when completions are ready. */
+  get fd(): number {
+    return this.memory.fd;
+  }
+
+  /** `SETUP` flags the kernel agreed to. */
+  get flags(): number {
+    return this.memory.flags;
+  }
+
+  /** `FEATURE` bits of the kernel. */
+  get features(): number {
+    return this.memory.features;
+  }
+
+  /** Submission queue entries. */
+  get entries(): number {
+    return this.memory.sqEntries;
+  }
+
+  /** Completion queue entries. */
+  get completionEntries(): number {
+    return this.memory.cqEntries;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Completions ready to be reaped. */
+  get ready(): number {
+    return this.#completions.ready;
+  }
+
+  /** Requests prepared whose terminal completion is not reaped. */
+  get inFlight(): number {
+    return (this.tail - this.control[CONTROL.ENDED]!) | 0;
+  }
+
+  get stats(): RingStats {
+    return {
+      enters: this.#enters + this.control[CONTROL.ENTERS]!,
+      submitted: this.#submitted + this.control[CONTROL.SUBMITTED]!,
+      completed: this.#completions.completed,
+      inFlight: this.inFlight,
+      overflows: this.#overflows,
+      batchSize: this.#batchSize,
+    };
+  }
+
+  /** Names of the opcodes this ring's kernel has. */
+  probe(): Set<OpcodeName> {
+    this.#checkOpen();
+    return probeOpcodes(this.fd);
+  }
+
+  /**
+   * Hands every prepared request to the kernel in one call.
+   *
+   * @returns The number consumed. What the kernel did not take stays prepared for the next call.
+   * @throws {SystemError} `EBUSY` when the completion queue has overflowed: `drain()` first. `EEXIST`
+   *   when called from another thread than the ring's.
+   */
+  submit(): number {
+    return this.#enter(0);
+  }
+
+  /**
+   * Submits, then blocks this thread until `count` completions are ready.
+   *
+   * @param timeout - Milliseconds after which it returns all the same. Linux 5.11.
+   * @throws {RangeError} `ERR_OUT_OF_RANGE` if it would wait for ever: nothing is in flight.
+   */
+  submitAndWait(count: number, options?: { readonly timeout?: number }): number {
+    checkInteger('count', count, 0, this.completionEntries);
+    if (count > 0 && this.inFlight === 0 && this.ready < count) {
+      throw outOfRange(
+        'count',
+        `0 (nothing is in flight, ${this.ready} completions are ready)`,
+        count,
+      );
+    }
+    if (options?.timeout !== undefined) return this.#enterTimed(count, options.timeout);
+    const submitted = this.#enter(count);
+    // A signal may end the wait after the submission: the kernel then reports only the latter.
+    while (this.#completions.ready < count) this.#enterOnce(0, count, ENTER.GETEVENTS);
+    return submitted;
+  }
+
+  /**
+   * Calls back for every ready completion: the request's token, its result or -errno, `CQE` flags.
+   * Never blocks. The callback may prepare, submit and even drain.
+   *
+   * @returns The number of completions reaped.
+   */
+  drain(callback: CompletionCallback): number {
+    this.#checkOpen();
+    let count = this.#completions.drain(callback);
+    while (!this.#closed && this.#completions.needsEnter) {
+      if (this.#completions.overflowing) this.#overflows++;
+      this.#enterOnce(0, 0, ENTER.GETEVENTS);
+      const more = this.#completions.drain(callback);
+      if (more === 0) break;
+      count += more;
+    }
+    return count;
+  }
+
+  /**
+   * Cancels what is in flight, waits for its completion, then closes. Requests that were never
+   * submitted are forgotten. Closing twice does nothing.
+   *
+   * If a request cannot be cancelled within two seconds, its memory stays pinned for good: better
+   * lost than written by the kernel after reuse.
+   */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#forgetUnsubmitted();
+    const drained = this.#drainForClose();
+    this.#native.closeRing(this.fd);
+    this.register.unpinAll();
+    if (drained) this.holds.close();
+    this.memory.sqes.close();
+    this.memory.rings.close();
+    this.memory.control.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** @internal Drives this ring from the event loop: `reap` is called when completions are ready. */
+  startPump(reap: () => void): number {
+    return this.#native.startPump(this.fd, reap);
+  }
+
+  /** @internal Errno of the pump's last enter; see native/ring.c. */
+  get pumpError(): number {
+    return this.control[CONTROL.ERROR]!;
+  }
+
+  /** @internal Whether the pump keeps the event loop alive. */
+  get referenced(): boolean {
+    return this.control[CONTROL.REFERENCED] === 1;
+  }
+
+  /** @internal Takes back prepared requests the kernel never saw, newest last. */
+  takeUnsubmitted(visit: (token: number) => void): void {
+    const tokens: number[] = [];
+    const head = this.eachUnsubmitted((token, hold) => {
+      tokens.push(token);
+      this.holds.release(hold);
+    });
+    this.rewind(head);
+    this.control[CONTROL.ERROR] = 0;
+    tokens.forEach(visit);
+  }
+
+  #forgetUnsubmitted(): void {
+    const head = this.eachUnsubmitted((_, hold) => this.holds.release(hold));
+    this.rewind(head);
+  }
+
+  /** Cancels and waits; JavaScript reaps so that each request's holds end. */
+  #drainForClose(): boolean {
+    const ignore = (): void => {};
+    const until = performance.now() + CLOSE_TIMEOUT_MS;
+    this.#completions.drain(ignore);
+    while (this.inFlight > 0) {
+      if (performance.now() >= until) return false;
+      cancelEverything(this.fd);
+      this.#enterTimed(1, 20);
+      this.#completions.drain(ignore);
+    }
+    return true;
+  }
+
+  #enter(minComplete: number): number {
+    this.#checkOpen();
+    // SYNC POINT: release, the entries below the tail are filled before the kernel can see it. With
+    // SQPOLL the store must also precede the load of the flags word; Atomics are sequentially
+    // consistent, so it does.
+    Atomics.store(this.ringWords, this.#tailIndex, this.tail);
+    if (this.#sqPoll) return this.#wakePoller(minComplete);
+    let consumed = 0;
+    let pending = (this.tail - this.headSeen) | 0;
+    const flags = minComplete > 0 ? ENTER.GETEVENTS : 0;
+    while (pending > 0 || (minComplete > 0 && this.#completions.ready < minComplete)) {
+      const result = this.#enterOnce(pending, minComplete, flags);
+      if (result < 0) {
+        this.headSeen = (this.tail - this.unsubmitted) | 0;
+      } else {
+        this.headSeen = (this.headSeen + result) | 0;
+        consumed += result;
+        this.#batchSize = result;
+        if (result === 0 || result === pending) break;
+      }
+      pending = (this.tail - this.headSeen) | 0;
+    }
+    this.#submitted += consumed;
+    return consumed;
+  }
+
+  /** One enter. EINTR comes back as a negative result; what cannot be retried is thrown. */
+  #enterOnce(toSubmit: number, minComplete: number, flags: number): number {
+    const result = this.#native.enter(this.fd, toSubmit, minComplete, flags);
+    this.#enters++;
+    if (result >= 0 || result === ERRNO.EINTR) return result;
+    throw new SystemError(result, 'io_uring_enter', { message: explainEnter(result) });
+  }
+
+  #enterTimed(minComplete: number, milliseconds: number): number {
+    if (!(milliseconds >= 0)) throw outOfRange('timeout', 'a number >= 0', milliseconds);
+    Atomics.store(this.ringWords, this.#tailIndex, this.tail);
+    const pending = this.#sqPoll ? 0 : this.unsubmitted;
+    const cell = this.holds.cell(GETEVENTS_ARG.BYTES + 16);
+    const seconds = Math.floor(milliseconds / 1000);
+    cell.bytes.fill(0, 0, GETEVENTS_ARG.BYTES);
+    cell.setU64(GETEVENTS_ARG.TS, cell.address + GETEVENTS_ARG.BYTES);
+    cell.setU64(GETEVENTS_ARG.BYTES, seconds);
+    cell.setU64(GETEVENTS_ARG.BYTES + 8, Math.floor((milliseconds - seconds * 1000) * 1e6));
+    const flags = ENTER.GETEVENTS | ENTER.EXT_ARG;
+    const bytes = GETEVENTS_ARG.BYTES;
+    const result = syscall(
+      'io_uring_enter',
+      this.fd,
+      pending,
+      minComplete,
+      flags,
+      cell.bytes,
+      bytes,
+    );
+    this.holds.release(cell.hold);
+    this.#enters++;
+    if (result === ERRNO.ETIME || result === ERRNO.EINTR) return 0;
+    if (result < 0) {
+      throw new SystemError(result, 'io_uring_enter', { message: explainEnter(result) });
+    }
+    this.headSeen = (this.tail - this.unsubmitted) | 0;
+    this.#submitted += result;
+    return result;
+  }
+
+  #wakePoller(minComplete: number): number {
+    const before = this.headSeen;
+    const asleep =
+      (Atomics.load(this.ringWords, this.memory.offsets.sqFlags >> 2) & SQ.NEED_WAKEUP) !== 0;
+    const wait = minComplete > 0 && this.#completions.ready < minComplete;
+    const flags = (asleep ? ENTER.SQ_WAKEUP : 0) | (wait ? ENTER.GETEVENTS : 0);
+    const submitted = (this.tail - before) | 0;
+    if (flags !== 0) this.#enterOnce(submitted, minComplete, flags);
+    this.#submitted += submitted;
+    this.headSeen = (this.tail - this.unsubmitted) | 0;
+    return submitted;
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
+  }
+}
+
+function cancelEverything(ringFd: number): void {
+  using argument = Region.allocate(64);
+  const view = new DataView(argument.buffer);
+  view.setInt32(8, -1, true);
+  view.setUint32(12, CANCEL.ALL | CANCEL.ANY, true);
+  view.setBigInt64(24, 20_000_000n, true);
+  // Not there before Linux 6.0, and ENOENT when nothing can be cancelled: the caller waits anyway.
+  syscall('io_uring_register', ringFd, REGISTER.REGISTER_SYNC_CANCEL, argument.bytes, 1);
+}
+
+/** Why an enter fails, where more is known than the errno. */
+function explainEnter(errno: number): string | undefined {
+  switch (errno) {
+    case ERRNO.EBUSY:
+      return 'the completion queue has overflowed; drain() before submitting more';
+    case ERRNO.EAGAIN:
+      return 'the kernel has no memory for more requests; drain() and try again';
+    case ERRNO.EEXIST:
+      return 'a ring belongs to the thread that made it; make one ring a thread';
+    case ERRNO.EBADF:
+      return 'the descriptor of the ring was closed by somebody else';
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Setting up a ring: the ladder of flag sets, and mapping what the kernel made.
+ */
+import { CQ_OFF, FEATURE, OFF, PARAMS, SETUP, SIZEOF, SQ_OFF } from '../sys/abi.ts';
+import { AnnulusError, check, describeErrno, ERRNO, SystemError } from '../sys/errors.ts';
+import { close, pageSize, syscall } from '../sys/linux.ts';
+import { native, RING_LAYOUT } from '../sys/native.ts';
+import { Region } from '../memory/region.ts';
+import { explainUnavailable } from '../sys/unavailable.ts';
+
+/** What {@link Ring} is made with. */
+export interface RingOptions {
+  /** Submission queue entries: 1 to 32768, rounded up to a power of two. Default 256. */
+  readonly entries?: number;
+  /** Completion queue entries: at least `entries`, to 65536. Default four times `entries`. */
+  readonly completionEntries?: number;
+  /**
+   * `SETUP` bits to use exactly, instead of the best set the kernel accepts. `CQSIZE` is added when
+   * `completionEntries` is given.
+   */
+  readonly flags?: number;
+  /** Milliseconds the `SQPOLL` thread stays awake without work. */
+  readonly sqThreadIdle?: number;
+}
+
+/** Where the kernel put the queues, and what it agreed to. */
+export interface RingMemory {
+  readonly fd: number;
+  readonly flags: number;
+  readonly features: number;
+  readonly sqEntries: number;
+  readonly cqEntries: number;
+  /** SQ ring and CQ ring, in one mapping. */
+  readonly rings: Region;
+  readonly sqes: Region;
+  /** Words shared with the shim. */
+  readonly control: Region;
+  /** Byte offsets into `rings`. */
+  readonly offsets: RingOffsets;
+}
+
+/** Byte offsets of the words of both queues. */
+export interface RingOffsets {
+  readonly sqHead: number;
+  readonly sqTail: number;
+  readonly sqFlags: number;
+  readonly sqDropped: number;
+  readonly sqArray: number;
+  readonly cqHead: number;
+  readonly cqTail: number;
+  readonly cqOverflow: number;
+  readonly cqes: number;
+}
+
+const BASE = SETUP.SUBMIT_ALL | SETUP.COOP_TASKRUN | SETUP.TASKRUN_FLAG;
+
+/**
+ * Flag sets to try, best first. A kernel answers `EINVAL` to a flag it does not know, so the first
+ * set it accepts is the best it has; the comment says what each step gives up.
+ */
+export const FLAG_LADDER: readonly number[] = [
+  BASE | SETUP.SINGLE_ISSUER | SETUP.NO_SQARRAY, // 6.6
+  BASE | SETUP.SINGLE_ISSUER, // 6.0: no direct SQ
+  BASE, // 5.19: no single issuer
+  SETUP.SUBMIT_ALL, // 5.18: completions interrupt
+  0, // 5.6: a batch stops at its first bad request
+];
+
+/** Sets up a ring and maps it. Throws a named error that explains a refusal. */
+export function setUpRing(options: RingOptions): RingMemory {
+  const params = new Int32Array(PARAMS.BYTES / 4);
+  const fd = createRing(options, params);
+  try {
+    return mapRing(fd, params);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+function createRing(options: RingOptions, params: Int32Array): number {
+  const entries = options.entries ?? 256;
+  const exact = options.flags !== undefined;
+  const ladder = exact ? [options.flags] : FLAG_LADDER;
+  let result: number = ERRNO.EINVAL;
+  for (const flags of ladder) {
+    params.fill(0);
+    const sized = !exact || options.completionEntries !== undefined;
+    params[PARAMS.FLAGS] = flags | (sized ? SETUP.CQSIZE : 0);
+    params[PARAMS.CQ_ENTRIES] = sized
+      ? (options.completionEntries ?? Math.min(entries * 4, 65536))
+      : 0;
+    params[PARAMS.SQ_THREAD_IDLE] = options.sqThreadIdle ?? 0;
+    result = syscall('io_uring_setup', entries, params);
+    if (result !== ERRNO.EINVAL) break;
+  }
+  if (result >= 0) return result;
+  if (result === ERRNO.EINVAL) {
+    throw new SystemError(result, 'io_uring_setup', {
+      message: `the kernel refuses these ring flags: ${ladder.map(flagNames).join(' or ')}`,
+    });
+  }
+  throw new AnnulusError('ERR_ANNULUS_URING_UNAVAILABLE', explainUnavailable(result), {
+    cause: new SystemError(result, 'io_uring_setup', { message: describeErrno(result)[1] }),
+  });
+}
+
+/** Names of the set-up flags in `bits`. */
+export function flagNames(bits: number): string {
+  const names = Object.entries(SETUP).filter(([, bit]) => (bits & bit) !== 0);
+  return names.length === 0 ? 'none' : names.map(([name]) => name).join('|');
+}
+
+function mapRing(fd: number, params: Int32Array): RingMemory {
+  const word = (index: number): number => params[index]!;
+  const sqEntries = word(PARAMS.SQ_ENTRIES);
+  const cqEntries = word(PARAMS.CQ_ENTRIES);
+  const flags = word(PARAMS.FLAGS);
+  const features = word(PARAMS.FEATURES);
+  if ((features & FEATURE.SINGLE_MMAP) === 0 || (features & FEATURE.NODROP) === 0) {
+    throw new AnnulusError(
+      'ERR_ANNULUS_URING_UNAVAILABLE',
+      'This kernel has io_uring, but without SINGLE_MMAP or NODROP; Linux 5.6 or newer is needed.',
+    );
+  }
+  const cqeSize = (flags & SETUP.CQE32) === 0 ? SIZEOF.CQE : 2 * SIZEOF.CQE;
+  const sqeSize = (flags & SETUP.SQE128) === 0 ? SIZEOF.SQE : 2 * SIZEOF.SQE;
+  const offsets = readOffsets(params);
+  const arrayEnd = (flags & SETUP.NO_SQARRAY) === 0 ? offsets.sqArray + sqEntries * 4 : 0;
+  const ringBytes = Math.max(arrayEnd, offsets.cqes + cqEntries * cqeSize);
+  const rings = Region.map(ringBytes, [{ at: 0, length: ringBytes, fd, offset: OFF.SQ_RING }]);
+  const sqeBytes = sqEntries * sqeSize;
+  const sqes = Region.map(sqeBytes, [{ at: 0, length: sqeBytes, fd, offset: OFF.SQES }]);
+  const control = Region.allocate(pageSize());
+  const layout: Record<(typeof RING_LAYOUT)[number], number> = {
+    ...offsets,
+    cqEntries,
+    cqeSize,
+  };
+  const words = Int32Array.from(RING_LAYOUT, (name) => layout[name]);
+  check(native().adoptRing(fd, rings.mappingId, control.mappingId, words), 'io_uring_setup');
+  return { fd, flags, features, sqEntries, cqEntries, rings, sqes, control, offsets };
+}
+
+function readOffsets(params: Int32Array): RingOffsets {
+  const sq = (index: number): number => params[PARAMS.SQ_OFF + index]!;
+  const cq = (index: number): number => params[PARAMS.CQ_OFF + index]!;
+  return {
+    sqHead: sq(SQ_OFF.HEAD),
+    sqTail: sq(SQ_OFF.TAIL),
+    sqFlags: sq(SQ_OFF.FLAGS),
+    sqDropped: sq(SQ_OFF.DROPPED),
+    sqArray: sq(SQ_OFF.ARRAY),
+    cqHead: cq(CQ_OFF.HEAD),
+    cqTail: cq(CQ_OFF.TAIL),
+    cqOverflow: cq(CQ_OFF.OVERFLOW),
+    cqes: cq(CQ_OFF.CQES),
+  };
+}

@@ -1,0 +1,121 @@
+/**
+ * Socket addresses as the kernel has them (`struct sockaddr_in`, `_in6`, `_un`) and as Node has them.
+ */
+import { isIPv4, isIPv6 } from 'node:net';
+
+import { checkInteger, invalidArgValue } from '../sys/errors.ts';
+
+/** Address families. */
+export const AF = { UNIX: 1, INET: 2, INET6: 10 } as const;
+
+/** Socket types; add `NONBLOCK` or `CLOEXEC` as flags. */
+export const SOCK = {
+  STREAM: 1,
+  DGRAM: 2,
+  SEQPACKET: 5,
+  NONBLOCK: 0o4000,
+  CLOEXEC: 0o2000000,
+} as const;
+
+/** An internet address, or the path of a Unix socket (a leading NUL makes it an abstract name). */
+export type SocketAddress =
+  | { readonly address: string; readonly port: number; readonly scopeId?: number }
+  | { readonly path: string };
+
+/** Bytes of the largest address, `struct sockaddr_un`. */
+export const SOCKADDR_MAX = 110;
+
+const UNIX_PATH_MAX = 108;
+
+/**
+ * Encodes an address.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for what is neither an IP address nor a path that fits.
+ */
+export function encodeSocketAddress(address: SocketAddress): Uint8Array {
+  if ('path' in address) return encodeUnix(address.path);
+  checkInteger('port', address.port, 0, 65535);
+  if (isIPv4(address.address)) {
+    const bytes = new Uint8Array(16);
+    new DataView(bytes.buffer).setUint16(0, AF.INET, true);
+    new DataView(bytes.buffer).setUint16(2, address.port, false);
+    bytes.set(address.address.split('.').map(Number), 4);
+    return bytes;
+  }
+  if (isIPv6(address.address)) return encodeInet6(address.address, address.port, address.scopeId);
+  throw invalidArgValue('address', 'must be an IPv4 or IPv6 address', address.address);
+}
+
+function encodeUnix(path: string): Uint8Array {
+  const text = Buffer.from(path, 'utf8');
+  const abstract = path.startsWith('\0');
+  if (text.length === 0 || text.length + (abstract ? 0 : 1) > UNIX_PATH_MAX) {
+    throw invalidArgValue('path', `must be 1 to ${UNIX_PATH_MAX - 1} bytes of UTF-8`, text.length);
+  }
+  // The length of an abstract name counts; a path ends at its zero byte.
+  const bytes = new Uint8Array(2 + text.length + (abstract ? 0 : 1));
+  new DataView(bytes.buffer).setUint16(0, AF.UNIX, true);
+  bytes.set(text, 2);
+  return bytes;
+}
+
+function encodeInet6(address: string, port: number, scopeId: number = 0): Uint8Array {
+  const bytes = new Uint8Array(28);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, AF.INET6, true);
+  view.setUint16(2, port, false);
+  expandInet6(address).forEach((group, index) => view.setUint16(8 + index * 2, group, false));
+  view.setUint32(24, scopeId, true);
+  return bytes;
+}
+
+/** The eight groups of an IPv6 address that `isIPv6` accepted. */
+function expandInet6(text: string): number[] {
+  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text.replace(/%.*$/, ''));
+  const plain =
+    dotted === null
+      ? text.replace(/%.*$/, '')
+      : `${dotted[1]}${hexPair(dotted[2]!, dotted[3]!)}:${hexPair(dotted[4]!, dotted[5]!)}`;
+  const [head = '', tail] = plain.split('::');
+  const groups = (part: string): number[] =>
+    part === '' ? [] : part.split(':').map((group) => parseInt(group, 16));
+  const first = groups(head);
+  if (tail === undefined) return first;
+  const last = groups(tail);
+  return [...first, ...new Array<number>(8 - first.length - last.length).fill(0), ...last];
+}
+
+function hexPair(high: string, low: string): string {
+  return ((Number(high) << 8) | Number(low)).toString(16);
+}
+
+/** Decodes an address the kernel wrote; undefined for a family that is none of the three. */
+export function decodeSocketAddress(bytes: Uint8Array): SocketAddress | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const family = view.byteLength < 2 ? 0 : view.getUint16(0, true);
+  if (family === AF.INET && view.byteLength >= 8) {
+    return { address: bytes.subarray(4, 8).join('.'), port: view.getUint16(2, false) };
+  }
+  if (family === AF.INET6 && view.byteLength >= 28) {
+    const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(8 + i * 2, false));
+    const address = compressInet6(groups);
+    return { address, port: view.getUint16(2, false), scopeId: view.getUint32(24, true) };
+  }
+  if (family === AF.UNIX) {
+    const path = Buffer.from(bytes.subarray(2)).toString('utf8');
+    return { path: path.startsWith('\0') ? path : path.replace(/\0.*$/s, '') };
+  }
+  return undefined;
+}
+
+/** RFC 5952: the longest run of at least two zero groups becomes `::`. */
+function compressInet6(groups: readonly number[]): string {
+  const text = groups.map((group) => group.toString(16)).join(':');
+  const runs = [...text.matchAll(/(?:^|:)(0(?::0)+)(?=:|$)/g)].map((match) => match[1]!);
+  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), '');
+  if (longest === '') return text;
+  const at = text.search(new RegExp(`(?<=^|:)${longest}(?=:|$)`));
+  const before = text.slice(0, at).replace(/:$/, '');
+  const after = text.slice(at + longest.length).replace(/^:/, '');
+  return `${before}::${after}`;
+}

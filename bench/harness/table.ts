@@ -29,24 +29,31 @@ export function formatReport(report: CaseReport): string {
   if (report.skipped !== undefined) return `${title}\n  skipped: ${report.skipped}\n`;
   const results = new Map(resultsOf(report).map((result) => [result.subject, result]));
   const ratios = new Map(ratiosOf(report).map((ratio) => [ratio.peer, ratio]));
+  const ours = results.get('annulus');
   const lines = report.subjects.flatMap(({ subject, failed, skipped }) => {
     const result = results.get(subject);
-    const row = result === undefined ? [] : [formatRow(result, ratios.get(subject))];
+    const row = result === undefined ? [] : [formatRow(result, ratios.get(subject), ours?.extra)];
     if (failed !== undefined) row.push(`  ${subject}: FAILED, ${failed}`);
     if (skipped !== undefined) row.push(`  ${subject}: skipped, ${skipped}`);
     return row;
   });
-  const verdict = limitVerdict(report, results.get('annulus'));
+  const verdict = limitVerdict(report, ours);
   return [title, HEADING, ...lines, ...verdict, ''].join('\n');
 }
 
 const WIDTHS = [14, 10, 10, 10, 12] as const;
 const HEADING: string = columns(['', 'median', 'min', 'max', 'annulus is']);
 
-function formatRow(result: Result, ratio: Ratio | undefined): string {
+function formatRow(
+  result: Result,
+  ratio: Ratio | undefined,
+  ourExtra: SubjectOptions | undefined,
+): string {
   const figures = [result.median, result.min, result.max].map(formatFigure);
   const times = ratio === undefined ? '' : `${formatRatio(ratio.ratio)} x`;
-  const notes = [gateVerdict(ratio), formatExtra(result.extra)].filter((note) => note !== '');
+  const notes = [gateVerdict(ratio), formatExtra(result.extra, ratio && ourExtra)].filter(
+    (note) => note !== '',
+  );
   return `${columns([result.subject, ...figures, times])}  ${notes.join('; ')}`.trimEnd();
 }
 
@@ -70,8 +77,10 @@ function limitVerdict({ benchmark }: CaseReport, ours: Result | undefined): stri
   return [`  limit for annulus: ${limit} ${unit}, ${verdict}`];
 }
 
-function formatExtra(extra: SubjectOptions): string {
+/** Facts that a peer shares with annulus, such as ring flags, are not repeated. */
+function formatExtra(extra: SubjectOptions, shown: SubjectOptions = {}): string {
   return Object.entries(extra)
+    .filter(([key, value]) => typeof value === 'number' || shown[key] !== value)
     .map(([key, value]) => `${key} ${typeof value === 'number' ? formatFigure(value) : value}`)
     .join(', ');
 }

@@ -13,6 +13,7 @@ enum {
   RING_CQSIZE = 1 << 3,
   RING_SUBMIT_ALL = 1 << 7,
   RING_COOP_TASKRUN = 1 << 8,
+  RING_TASKRUN_FLAG = 1 << 9,
   RING_SINGLE_ISSUER = 1 << 12,
   RING_NO_SQARRAY = 1 << 16,
 };
@@ -31,7 +32,7 @@ static inline int ring_init(struct io_uring *ring, unsigned entries, unsigned fl
   struct io_uring_params params;
   memset(&params, 0, sizeof params);
   params.flags = flags;
-  params.cq_entries = entries * 2;
+  params.cq_entries = entries * 4;
 #ifndef IORING_SETUP_NO_SQARRAY
   if (flags & RING_NO_SQARRAY) {
     int fd = (int)syscall(__NR_io_uring_setup, entries, &params);
@@ -74,11 +75,12 @@ static inline bool ring_is_sane(unsigned flags) {
 }
 
 static inline void ring_open(struct bench_ring *bench, unsigned depth) {
-  const unsigned base = RING_CQSIZE | RING_SUBMIT_ALL;
+  const unsigned base = RING_CQSIZE | RING_SUBMIT_ALL | RING_COOP_TASKRUN | RING_TASKRUN_FLAG;
   const unsigned ladder[] = {
-      base | RING_COOP_TASKRUN | RING_SINGLE_ISSUER | RING_NO_SQARRAY,
-      base | RING_COOP_TASKRUN | RING_SINGLE_ISSUER,
-      base | RING_COOP_TASKRUN,
+      base | RING_SINGLE_ISSUER | RING_NO_SQARRAY,
+      base | RING_SINGLE_ISSUER,
+      base,
+      RING_CQSIZE | RING_SUBMIT_ALL,
       RING_CQSIZE,
   };
   int result = -EINVAL;
@@ -100,11 +102,26 @@ static inline void ring_open(struct bench_ring *bench, unsigned depth) {
 }
 
 static inline void ring_report(const struct bench_ring *bench, const struct meter *meter) {
-  printf("{\"value\": %.3f, \"unit\": \"op/s\", \"flags\": \"CQSIZE%s%s%s%s\"}\n",
-         meter_per_second(meter), bench->flags & RING_SUBMIT_ALL ? "|SUBMIT_ALL" : "",
-         bench->flags & RING_COOP_TASKRUN ? "|COOP_TASKRUN" : "",
-         bench->flags & RING_SINGLE_ISSUER ? "|SINGLE_ISSUER" : "",
-         bench->flags & RING_NO_SQARRAY ? "|NO_SQARRAY" : "");
+  static const struct {
+    unsigned bit;
+    const char *name;
+  } names[] = {
+      {RING_CQSIZE, "CQSIZE"},
+      {RING_SUBMIT_ALL, "SUBMIT_ALL"},
+      {RING_COOP_TASKRUN, "COOP_TASKRUN"},
+      {RING_TASKRUN_FLAG, "TASKRUN_FLAG"},
+      {RING_SINGLE_ISSUER, "SINGLE_ISSUER"},
+      {RING_NO_SQARRAY, "NO_SQARRAY"},
+  };
+  printf("{\"value\": %.3f, \"unit\": \"op/s\", \"flags\": \"", meter_per_second(meter));
+  const char *separator = "";
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if ((bench->flags & names[i].bit) == 0)
+      continue;
+    printf("%s%s", separator, names[i].name);
+    separator = "|";
+  }
+  puts("\"}");
 }
 
 #endif

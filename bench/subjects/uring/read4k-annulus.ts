@@ -1,0 +1,52 @@
+/** Random 4 KiB reads of a hot file through our raw ring: fill `depth`, one system call, reap all. */
+
+import { openSync } from 'node:fs';
+import { Region } from 'annulus/memory';
+import { Meter } from '../support/meter.ts';
+import { numberOption, textOption } from '../support/options.ts';
+import {
+  ORDER_LENGTH,
+  PAGE_BYTES,
+  pageMatches,
+  pageMatchesFully,
+  pageOrder,
+} from '../support/pages.ts';
+import { report } from '../support/report.ts';
+import { flagsOf, openRing } from '../support/ring.ts';
+
+const depth = numberOption('depth');
+const fd = openSync(textOption('file'), 'r');
+const order = pageOrder();
+const region = Region.allocate(depth * PAGE_BYTES);
+const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset, region.byteLength >> 2);
+const ring = openRing(depth);
+const meter = new Meter(4_096);
+const range = { offset: 0, length: PAGE_BYTES, position: 0 };
+let next = 0;
+let thorough = true;
+
+/** The token is the slot, and slot `n` of this batch reads page `next + n` of the order. */
+function onCompletion(slot: number, result: number): void {
+  if (result !== PAGE_BYTES) throw new Error(`read returned ${result}, expected ${PAGE_BYTES}`);
+  const page = order[(next + slot) & (ORDER_LENGTH - 1)] as number;
+  const start = slot << 10;
+  const matches = thorough ? pageMatchesFully(words, start, page) : pageMatches(words, start, page);
+  if (!matches) throw new Error(`slot ${slot} does not hold page ${page}`);
+}
+
+do {
+  for (let slot = 0; slot < depth; slot++) {
+    range.offset = slot << 12;
+    range.position = (order[(next + slot) & (ORDER_LENGTH - 1)] as number) * PAGE_BYTES;
+    ring.read(slot, fd, region, range);
+  }
+  ring.submitAndWait(depth);
+  for (let reaped = 0; reaped < depth;) reaped += ring.drain(onCompletion);
+  next += depth;
+  // The first thousands of pages are compared word by word, then only at both ends.
+  thorough = next < 4_096;
+} while (meter.tick(depth));
+
+const flags = flagsOf(ring);
+ring.close();
+report(meter.perSecond, 'op/s', { flags });

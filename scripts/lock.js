@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { root, say } from './tree.js';
 
 const pollMs = 100;
@@ -20,12 +20,12 @@ const takeoverStaleMs = 10_000;
  * Runs `body` while no other process holds the lock; waits for it as long as its owner lives.
  *
  * @template T
- * @param {string} name - The lock's file, relative to the root.
+ * @param {string} name - The lock's file, absolute or relative to the root.
  * @param {() => T} body - Synchronous.
  * @returns {T}
  */
 export function withLock(name, body) {
-  const path = join(root, name);
+  const path = resolve(root, name);
   acquire(path);
   try {
     return body();

@@ -42,6 +42,9 @@ const ioModules = [
   'node:tty',
 ];
 
+/** What these modules have that makes no system call: any folder may import it, by name. */
+const pureNames = new Map([['node:net', ['isIP', 'isIPv4', 'isIPv6']]]);
+
 /** The place of a folder: 0 is the lowest floor, -1 none.
  * @param {string} folder */
 const floorOf = (folder) => floors.findIndex((floor) => floor.includes(folder));
@@ -51,12 +54,13 @@ const floorOf = (folder) => floors.findIndex((floor) => floor.includes(folder));
  *
  * @param {string} file - The importing file, relative to src/.
  * @param {string} specifier
+ * @param {string[]} names - What it imports by name; empty when it may be anything.
  * @returns {string | undefined}
  */
-function objection(file, specifier) {
+function objection(file, specifier, names) {
   const folder = folderOf(file);
   if (specifier.startsWith('.')) return relativeObjection(file, folder, specifier);
-  if (isBuiltin(specifier)) return builtinObjection(folder, specifier);
+  if (isBuiltin(specifier)) return builtinObjection(folder, specifier, names);
   const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
   if (specifier.startsWith('#') || name === 'annulus') {
     return `'${specifier}' names this package: inside src/ import by relative path, so that the floors can be seen`;
@@ -91,13 +95,29 @@ function relativeObjection(file, folder, specifier) {
 /**
  * @param {string} folder
  * @param {string} specifier
+ * @param {string[]} names
  * @returns {string | undefined}
  */
-function builtinObjection(folder, specifier) {
+function builtinObjection(folder, specifier, names) {
   if (!specifier.startsWith('node:')) return `'${specifier}' must be written 'node:${specifier}'`;
   const isIo = ioModules.some((name) => specifier === name || specifier.startsWith(`${name}/`));
   if (!isIo || ioFolders.includes(folder)) return undefined;
+  const pure = pureNames.get(specifier) ?? [];
+  if (names.length > 0 && names.every((name) => pure.includes(name))) return undefined;
   return `'${folder}' must not import '${specifier}': I/O is for ${ioFolders.join(', ')}`;
+}
+
+/**
+ * @param {string} text - The text of a file.
+ * @param {number} pos - Where the specifier of an import is.
+ * @returns {string[]} The names between the braces of `import { ... } from`; none for every other form.
+ */
+function namesImportedAt(text, pos) {
+  const [, list = ''] = /\bimport\s*\{([^{}]*)\}\s*from\s*$/.exec(text.slice(0, pos)) ?? [];
+  return list
+    .split(',')
+    .flatMap((item) => item.trim().split(/\s+as\s+/, 1))
+    .filter((name) => name !== '');
 }
 
 /**
@@ -127,7 +147,7 @@ function checkFloors(src) {
     const text = readFileSync(join(base, path), 'utf8');
     // Finds imports, re-exports, dynamic imports and import types, whatever the layout; skips comments and strings.
     for (const { fileName, pos } of ts.preProcessFile(text, true, true).importedFiles) {
-      const problem = objection(file, fileName);
+      const problem = objection(file, fileName, namesImportedAt(text, pos));
       if (problem) violations.push(`${path}:${text.slice(0, pos).split('\n').length}: ${problem}`);
     }
   }

@@ -6,7 +6,6 @@ import { getSystemErrorMap } from 'node:util';
 
 /** Codes of errors that are neither an errno nor one of Node's argument errors. */
 export type AnnulusErrorCode =
-  | 'ERR_ANNULUS_ABORTED_FD'
   | 'ERR_ANNULUS_BUFFER_DETACHED'
   | 'ERR_ANNULUS_CHANNEL_CORRUPT'
   | 'ERR_ANNULUS_CHANNEL_FAILED'
@@ -33,6 +32,17 @@ export class AnnulusError extends Error {
     super(message, options);
     this.name = 'AnnulusError';
     this.code = code;
+  }
+}
+
+/** A request or a wait ended by its `AbortSignal`, shaped as Node's own. */
+export class AbortError extends Error {
+  readonly code = 'ABORT_ERR';
+
+  /** @param cause - The signal's reason. */
+  constructor(cause: unknown) {
+    super('The operation was aborted', { cause });
+    this.name = 'AbortError';
   }
 }
 

@@ -255,6 +255,13 @@ export abstract class RequestQueue {
     return head;
   }
 
+  /** Whether `count` more requests can be prepared before the next `submit()`. */
+  hasSpace(count: number): boolean {
+    return (
+      ((this.tail - this.headSeen) | 0) + count <= this.memory.sqEntries || count <= this.space
+    );
+  }
+
   /**
    * Checks that `count` more requests fit before a batch is prepared, so that a chain of linked
    * requests is never split by a full queue.
@@ -262,8 +269,7 @@ export abstract class RequestQueue {
    * @throws {AnnulusError} `ERR_ANNULUS_SQ_FULL`.
    */
   requireSpace(count: number = 1): void {
-    const used = (this.tail - this.headSeen) | 0;
-    if (used + count <= this.memory.sqEntries || count <= this.space) return;
+    if (this.hasSpace(count)) return;
     throw new AnnulusError(
       'ERR_ANNULUS_SQ_FULL',
       `${this.unsubmitted} of ${this.memory.sqEntries} submission queue entries are prepared and ` +

@@ -1,0 +1,344 @@
+/**
+ * Engine: promises over a Ring on Node's event loop. It owns the slots, the waiting line and the
+ * pump; the requests themselves are in proactor.ts.
+ */
+import { channel } from 'node:diagnostics_channel';
+
+import { CQE } from '../sys/abi.ts';
+import { AbortError, AnnulusError, checkInteger, ERRNO, SystemError } from '../sys/errors.ts';
+import { syscall } from '../sys/linux.ts';
+import { native } from '../sys/native.ts';
+import { OP, opcodeLabel } from '../uring/opcodes.ts';
+import { Ring } from '../uring/ring.ts';
+import type { RingStats } from '../uring/ring.ts';
+import type { RingOptions } from '../uring/setup.ts';
+import { BouncePool } from './bounce.ts';
+import type { Attachment } from './attachment.ts';
+import { flushAtExit, forgetAtExit } from './exit.ts';
+import { IGNORED, MAX_SLOTS, Slots } from './slots.ts';
+import type { Reject, Resolve } from './slots.ts';
+import { WaitingLine } from './waiting.ts';
+
+/** What a {@link Proactor} is made with. */
+export interface ProactorOptions extends RingOptions {
+  /** Requests in flight at most; further ones wait in order. Default and most: half the CQ entries. */
+  readonly maxInFlight?: number;
+}
+
+/** Counters of a proactor. */
+export interface ProactorStats extends RingStats {
+  /** Requests waiting because `maxInFlight` is reached. */
+  readonly waiting: number;
+  /** Requests that went through pool memory because theirs was not a Region. */
+  readonly bounced: number;
+}
+
+/** Requests that wait for something to happen: `close()` ends them instead of awaiting them. */
+const WAITS: ReadonlySet<number> = new Set([
+  OP.ACCEPT,
+  OP.CONNECT,
+  OP.POLL_ADD,
+  OP.RECV,
+  OP.TIMEOUT,
+]);
+
+/** Requests that change something: they are awaited when the process exits. */
+const CHANGES: ReadonlySet<number> = new Set([
+  OP.WRITE,
+  OP.WRITE_FIXED,
+  OP.WRITEV,
+  OP.FSYNC,
+  OP.FALLOCATE,
+  OP.FTRUNCATE,
+  OP.RENAMEAT,
+  OP.UNLINKAT,
+  OP.MKDIRAT,
+  OP.SEND,
+]);
+
+/** How long a process that exits waits for its writes, in milliseconds. */
+const EXIT_TIMEOUT_MS = 2000;
+
+const statsChannel = channel('annulus.proactor');
+
+/** Prepares a request with the token it is given; returns the request's key. */
+export type Prepare = (token: number) => number;
+
+/** Slots, waiting line and pump. */
+export abstract class Engine {
+  /** @internal */
+  protected readonly ring: Ring;
+  /** @internal */
+  protected readonly slots: Slots;
+  /** @internal */
+  protected readonly bounces: BouncePool = new BouncePool();
+  /** @internal Requests that went through pool memory. */
+  protected bounced = 0;
+  private readonly line: WaitingLine = new WaitingLine();
+  private readonly maxInFlight: number;
+  private readonly sourceId: number;
+  private readonly onCompletion: (token: number, result: number, flags: number) => void;
+  private wantsLoop = true;
+  private closing: Promise<void> | undefined;
+  private onIdle: (() => void) | undefined;
+
+  /** @internal */
+  protected constructor(options: ProactorOptions) {
+    const entries = options.entries ?? 1024;
+    this.ring = new Ring({
+      completionEntries: Math.min(entries * 8, 2 * MAX_SLOTS),
+      ...options,
+      entries,
+    });
+    const most = Math.min(this.ring.completionEntries >> 1, MAX_SLOTS - 1);
+    this.maxInFlight = options.maxInFlight ?? most;
+    checkInteger('maxInFlight', this.maxInFlight, 1, most);
+    this.slots = new Slots(this.maxInFlight);
+    this.onCompletion = (token, result, flags): void => this.complete(token, result, flags);
+    this.sourceId = this.ring.startPump(() => this.reap());
+    flushAtExit(this);
+  }
+
+  /** Counters since the proactor was made; also published on the channel `annulus.proactor`. */
+  get stats(): ProactorStats {
+    return { ...this.ring.stats, waiting: this.line.length, bounced: this.bounced };
+  }
+
+  /** Whether {@link Engine.close} was called. */
+  get closed(): boolean {
+    return this.closing !== undefined;
+  }
+
+  /** Lets requests in flight keep the process alive. This is how it starts. */
+  ref(): void {
+    this.wantsLoop = true;
+    if (this.ring.inFlight > 0) native().reference(this.sourceId, 1);
+  }
+
+  /** Lets the process end although requests are in flight. */
+  unref(): void {
+    this.wantsLoop = false;
+    native().reference(this.sourceId, 0);
+  }
+
+  /**
+   * Ends the proactor: new requests are refused, those that wait for an event (accept, receive, poll,
+   * timer) are cancelled, all others are awaited.
+   */
+  close(): Promise<void> {
+    this.closing ??= this.shutDown();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @internal Whether a request can be prepared at once; if not it must wait its turn. */
+  protected canPrepare(): boolean {
+    return (
+      this.slots.free > 0 &&
+      this.line.length === 0 &&
+      this.closing === undefined &&
+      this.makeSpace(1)
+    );
+  }
+
+  /** @internal The promise of a request just prepared under `token`. */
+  protected promiseOf<T>(token: number, key: number): Promise<T> {
+    if (!this.ring.referenced && this.wantsLoop) native().reference(this.sourceId, 1);
+    return this.slots.promise<T>(token, key);
+  }
+
+  /** @internal Any request that is more than a plain transfer, or has to wait. */
+  protected request<T>(op: number, attachment: Attachment, prepare: Prepare): Promise<T> {
+    return new Promise<unknown>((resolve, reject) => {
+      const { signal, timeout } = attachment.options ?? {};
+      if (this.closing !== undefined) throw closedError();
+      if (signal?.aborted === true) throw new AbortError(signal.reason);
+      if (timeout !== undefined) checkInteger('timeout', timeout, 0, Number.MAX_SAFE_INTEGER);
+      const start = (): void => this.start(op, attachment, prepare, resolve, reject);
+      if (this.slots.free > 0 && this.line.length === 0 && this.makeSpace(2)) start();
+      else this.line.add({ start, reject, signal });
+    }) as Promise<T>;
+  }
+
+  /** @internal Asks the kernel to end the request in a slot. */
+  protected cancelSlot(slot: number): void {
+    if (!this.makeSpace(1)) return;
+    this.ring.cancel(IGNORED, this.slots.tokenOf(slot), this.slots.keys[slot]!);
+  }
+
+  /** @internal Waits, at exit, for requests that change something. */
+  flush(): void {
+    const until = performance.now() + EXIT_TIMEOUT_MS;
+    try {
+      while (!this.ring.closed && this.hasChanges() && performance.now() < until) {
+        this.ring.submitAndWait(1, { timeout: 50 });
+        this.reap();
+      }
+    } catch {
+      // The process is going away and nobody can be told; what was submitted runs all the same.
+    }
+  }
+
+  private start(
+    op: number,
+    attachment: Attachment,
+    prepare: Prepare,
+    resolve: Resolve,
+    reject: Reject,
+  ): void {
+    const token = this.slots.take(op);
+    const slot = this.slots.slotOf(token);
+    try {
+      const key = prepare(token);
+      const timeout = attachment.options?.timeout;
+      if (timeout !== undefined) this.ring.linkTimeout(IGNORED, timeout);
+      this.slots.adopt(token, key, resolve, reject);
+    } catch (error) {
+      this.slots.release(slot);
+      if (attachment.bounced !== undefined) this.bounces.release(attachment.bounced);
+      reject(error);
+      return;
+    }
+    this.slots.attachments[slot] = attachment;
+    this.watchSignal(slot, attachment);
+    if (!this.ring.referenced && this.wantsLoop) native().reference(this.sourceId, 1);
+  }
+
+  private watchSignal(slot: number, attachment: Attachment): void {
+    const signal = attachment.options?.signal;
+    if (signal === undefined) return;
+    attachment.onAbort = (): void => {
+      attachment.aborted = true;
+      this.cancelSlot(slot);
+    };
+    signal.addEventListener('abort', attachment.onAbort, { once: true });
+  }
+
+  /** Called by the shim when completions are ready, or when entering the kernel failed for good. */
+  private reap(): void {
+    const error = this.ring.pumpError;
+    if (error !== 0 && this.ring.ready === 0) this.failUnsubmitted(-error);
+    this.ring.drain(this.onCompletion);
+    while (this.line.length > 0 && this.slots.free > 0 && this.makeSpace(2)) this.line.next();
+    if (statsChannel.hasSubscribers) statsChannel.publish(this.stats);
+    if (this.onIdle !== undefined && this.ring.inFlight === 0) this.onIdle();
+  }
+
+  private complete(token: number, result: number, flags: number): void {
+    const slot = this.slots.slotOf(token);
+    // IGNORED has no slot of its own: a table is smaller than its token.
+    if (slot < 0) return;
+    const attachment = this.slots.attachments[slot];
+    if (attachment !== undefined) {
+      this.completeAttached(slot, attachment, result, flags);
+      return;
+    }
+    const resolve = this.slots.resolveOf(slot)!;
+    const reject = this.slots.rejectOf(slot)!;
+    const op = this.slots.ops[slot]!;
+    this.slots.release(slot);
+    if (result >= 0) resolve(result);
+    else reject(new SystemError(result, opcodeLabel(op)));
+  }
+
+  private completeAttached(
+    slot: number,
+    attachment: Attachment,
+    result: number,
+    flags: number,
+  ): void {
+    const more = (flags & CQE.F_MORE) !== 0;
+    if (attachment.multishot !== undefined && more) {
+      attachment.multishot.completed(result, true);
+      return;
+    }
+    const resolve = this.slots.resolveOf(slot)!;
+    const reject = this.slots.rejectOf(slot)!;
+    const op = this.slots.ops[slot]!;
+    this.slots.release(slot);
+    const { signal } = attachment.options ?? {};
+    if (attachment.onAbort !== undefined) signal?.removeEventListener('abort', attachment.onAbort);
+    attachment.multishot?.completed(result, false);
+    try {
+      resolve(this.outcome(op, attachment, result));
+    } catch (error) {
+      reject(error);
+    } finally {
+      if (attachment.bounced !== undefined) this.bounces.release(attachment.bounced);
+    }
+  }
+
+  /** What the promise resolves with; throws what it rejects with. */
+  private outcome(op: number, attachment: Attachment, result: number): unknown {
+    if (attachment.aborted === true && (result < 0 || attachment.yieldsFd === true)) {
+      // The request may have won the race: nobody waits for the new descriptor any more.
+      if (result >= 0) syscall('close', result);
+      throw new AbortError(attachment.options?.signal?.reason);
+    }
+    if (result === ERRNO.ECANCELED && attachment.options?.timeout !== undefined) {
+      throw new AnnulusError(
+        'ERR_ANNULUS_TIMEOUT',
+        `The ${opcodeLabel(op)} request did not complete within ${attachment.options.timeout} ms.`,
+      );
+    }
+    if (attachment.convert !== undefined) return attachment.convert(result);
+    if (result < 0) {
+      const { path, dest } = attachment;
+      throw new SystemError(result, opcodeLabel(op), { path, dest });
+    }
+    attachment.bounced?.deliver(result);
+    return attachment.decode === undefined ? result : attachment.decode();
+  }
+
+  /** Whether `count` more entries can be prepared, after submitting if need be. */
+  private makeSpace(count: number): boolean {
+    if (this.ring.hasSpace(count)) return true;
+    try {
+      this.ring.submit();
+    } catch (error) {
+      // EBUSY and EAGAIN pass when completions are reaped; the pump reports anything else.
+      if (!(error instanceof SystemError)) throw error;
+    }
+    return this.ring.hasSpace(count);
+  }
+
+  /** The ring cannot be entered any more: requests the kernel never saw fail with the reason. */
+  private failUnsubmitted(errno: number): void {
+    this.ring.takeUnsubmitted((token) => {
+      const slot = this.slots.slotOf(token);
+      if (slot < 0) return;
+      const reject = this.slots.rejectOf(slot);
+      const attachment = this.slots.attachments[slot];
+      this.slots.release(slot);
+      if (attachment?.bounced !== undefined) this.bounces.release(attachment.bounced);
+      attachment?.multishot?.completed(errno, false);
+      reject?.(new SystemError(errno, 'io_uring_enter'));
+    });
+  }
+
+  private hasChanges(): boolean {
+    return this.slots.ops.some((op) => CHANGES.has(op)) || this.line.length > 0;
+  }
+
+  private async shutDown(): Promise<void> {
+    this.line.rejectAll(closedError());
+    this.slots.ops.forEach((op, slot) => {
+      if (WAITS.has(op) && this.slots.resolveOf(slot) !== undefined) this.cancelSlot(slot);
+    });
+    if (this.ring.inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        this.onIdle = resolve;
+      });
+    }
+    forgetAtExit(this);
+    this.ring.close();
+    this.bounces.close();
+  }
+}
+
+function closedError(): AnnulusError {
+  return new AnnulusError('ERR_ANNULUS_CLOSED', 'The proactor is closed.');
+}

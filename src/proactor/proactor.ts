@@ -1,0 +1,387 @@
+/**
+ * Proactor: io_uring requests as promises. Requests made in one turn of the event loop reach the
+ * kernel in one call.
+ */
+import { regionOf, Region } from '../memory/region.ts';
+import { check, checkInteger, ERRNO } from '../sys/errors.ts';
+import type { Fd, FixedBuffer, MemoryRange } from '../uring/descriptors.ts';
+import { OP } from '../uring/opcodes.ts';
+import type { PathOptions } from '../uring/requests/path.ts';
+import type { SocketAddress } from '../uring/sockaddr.ts';
+import { decodeStatx } from '../uring/statx.ts';
+import type { FileStatus } from '../uring/statx.ts';
+import type { RequestOptions } from './attachment.ts';
+import { Acceptor } from './acceptor.ts';
+import { plainBytes } from './bounce.ts';
+import { Engine } from './engine.ts';
+import type { ProactorOptions } from './engine.ts';
+
+/** What part of memory and file a transfer is about, and how it can be ended early. */
+export interface TransferOptions extends MemoryRange, RequestOptions {}
+
+/** Memory of a transfer: a Region or a view into one is used in place, any other is copied. */
+export type Buffer = Region | NodeJS.ArrayBufferView;
+
+/** How long a kernel timer of `sleep()` can be, in milliseconds. */
+const MAX_SLEEP = Number.MAX_SAFE_INTEGER;
+
+/** Whether a transfer needs nothing but a slot: no bounce, no signal, no time limit. */
+function isDirect(
+  buffer: Buffer,
+  options: TransferOptions | undefined,
+): buffer is Region | Uint8Array {
+  if (options !== undefined && (options.signal !== undefined || options.timeout !== undefined)) {
+    return false;
+  }
+  return (
+    buffer instanceof Region || (buffer instanceof Uint8Array && regionOf(buffer) !== undefined)
+  );
+}
+
+/**
+ * Promises over an io_uring on Node's event loop. It belongs to the thread that made it.
+ *
+ * Memory from `alloc()` or a `Region` is read and written by the kernel in place. Any other buffer
+ * works too, through a copy. A request keeps its memory mapped until the kernel has let go of it.
+ *
+ * @example
+ * ```ts
+ * import { alloc } from 'annulus';
+ * import { Proactor } from 'annulus/proactor';
+ * const io = Proactor.default();
+ * const fd = await io.open('/etc/hostname', 0);
+ * const memory = alloc(4096);
+ * const length = await io.read(fd, memory, { position: 0 });
+ * await io.closeFd(fd);
+ * ```
+ */
+export class Proactor extends Engine {
+  static #default: Proactor | undefined;
+
+  /**
+   * @throws {AnnulusError} `ERR_ANNULUS_URING_UNAVAILABLE` with the likely cause and the remedy.
+   */
+  constructor(options: ProactorOptions = {}) {
+    super(options);
+  }
+
+  /** The proactor of this thread, made on first use. */
+  static default(): Proactor {
+    if (Proactor.#default === undefined || Proactor.#default.closed) {
+      Proactor.#default = new Proactor();
+    }
+    return Proactor.#default;
+  }
+
+  /**
+   * Reads into `buffer`; resolves with the bytes read, 0 at the end of the file. Linux 5.6.
+   *
+   * Without `position` it reads at the file's current position; concurrent such reads are served in
+   * no particular order.
+   */
+  read(fd: Fd, buffer: Buffer, options?: TransferOptions): Promise<number> {
+    if (!isDirect(buffer, options) || !this.canPrepare()) {
+      return this.transfer(OP.READ, fd, buffer, options);
+    }
+    const token = this.slots.take(OP.READ);
+    try {
+      return this.promiseOf(token, this.ring.read(token, fd, buffer, options));
+    } catch (error) {
+      return this.refused(token, error);
+    }
+  }
+
+  /** Writes from `buffer`; resolves with the bytes written, which may be fewer. Linux 5.6. */
+  write(fd: Fd, buffer: Buffer, options?: TransferOptions): Promise<number> {
+    if (!isDirect(buffer, options) || !this.canPrepare()) {
+      return this.transfer(OP.WRITE, fd, buffer, options);
+    }
+    const token = this.slots.take(OP.WRITE);
+    try {
+      return this.promiseOf(token, this.ring.write(token, fd, buffer, options));
+    } catch (error) {
+      return this.refused(token, error);
+    }
+  }
+
+  /** Receives from a socket; resolves with the bytes received, 0 at its end. Linux 5.6. */
+  recv(fd: Fd, buffer: Buffer, options?: TransferOptions): Promise<number> {
+    if (!isDirect(buffer, options) || !this.canPrepare()) {
+      return this.transfer(OP.RECV, fd, buffer, options);
+    }
+    const token = this.slots.take(OP.RECV);
+    try {
+      return this.promiseOf(token, this.ring.recv(token, fd, buffer, options));
+    } catch (error) {
+      return this.refused(token, error);
+    }
+  }
+
+  /** Sends on a socket; resolves with the bytes sent, which may be fewer. Linux 5.6. */
+  send(fd: Fd, buffer: Buffer, options?: TransferOptions): Promise<number> {
+    if (!isDirect(buffer, options) || !this.canPrepare()) {
+      return this.transfer(OP.SEND, fd, buffer, options);
+    }
+    const token = this.slots.take(OP.SEND);
+    try {
+      return this.promiseOf(token, this.ring.send(token, fd, buffer, options));
+    } catch (error) {
+      return this.refused(token, error);
+    }
+  }
+
+  /** `read()` into registered memory. Linux 5.1. */
+  readFixed(fd: Fd, buffer: FixedBuffer, options?: TransferOptions): Promise<number> {
+    return this.request(OP.READ_FIXED, { options }, (token) =>
+      this.ring.readFixed(token, fd, buffer, options),
+    );
+  }
+
+  /** `write()` from registered memory. Linux 5.1. */
+  writeFixed(fd: Fd, buffer: FixedBuffer, options?: TransferOptions): Promise<number> {
+    return this.request(OP.WRITE_FIXED, { options }, (token) =>
+      this.ring.writeFixed(token, fd, buffer, options),
+    );
+  }
+
+  /** Fills several Regions (or views into them) in order. Linux 5.1. */
+  readv(
+    fd: Fd,
+    buffers: readonly (Region | Uint8Array)[],
+    options?: RequestOptions & { readonly position?: number },
+  ): Promise<number> {
+    return this.request(OP.READV, { options }, (token) =>
+      this.ring.readv(token, fd, buffers, options?.position),
+    );
+  }
+
+  /** Writes several Regions (or views into them) in order. Linux 5.1. */
+  writev(
+    fd: Fd,
+    buffers: readonly (Region | Uint8Array)[],
+    options?: RequestOptions & { readonly position?: number },
+  ): Promise<number> {
+    return this.request(OP.WRITEV, { options }, (token) =>
+      this.ring.writev(token, fd, buffers, options?.position),
+    );
+  }
+
+  /** Registers memory for `readFixed()` and `writeFixed()`; see `Registrar.buffers()`. */
+  registerBuffers(memories: readonly (Region | Uint8Array)[]): FixedBuffer[] {
+    return this.ring.register.buffers(memories);
+  }
+
+  /** Takes registered memory back. */
+  unregisterBuffers(): void {
+    this.ring.register.unregisterBuffers();
+  }
+
+  /** `fsync(2)`, or `fdatasync(2)` with `datasync`. Linux 5.1. */
+  async fsync(fd: Fd, options?: RequestOptions & { readonly datasync?: boolean }): Promise<void> {
+    await this.request(OP.FSYNC, { options }, (token) => this.ring.fsync(token, fd, options));
+  }
+
+  /**
+   * Opens a file with `O_CLOEXEC`; resolves with its descriptor. Linux 5.6.
+   *
+   * @param flags - `O_*` of `node:fs` constants.
+   */
+  open(
+    path: string,
+    flags: number,
+    mode?: number,
+    options?: RequestOptions & PathOptions,
+  ): Promise<number> {
+    return this.request(OP.OPENAT, { options, path, yieldsFd: true }, (token) =>
+      this.ring.openat(token, path, flags, mode, options),
+    );
+  }
+
+  /** Closes a descriptor. Linux 5.6. */
+  async closeFd(fd: Fd): Promise<void> {
+    await this.request(OP.CLOSE, { options: undefined }, (token) => this.ring.closeFd(token, fd));
+  }
+
+  /** Reports about a file, by path. Linux 5.6. */
+  statx(
+    path: string,
+    options?: RequestOptions & PathOptions & { readonly flags?: number },
+  ): Promise<FileStatus> {
+    const bounced = this.bounces.forRead(new Uint8Array(256));
+    const decode = (): FileStatus => decodeStatx(bounced.region.bytes);
+    return this.request(OP.STATX, { options, path, bounced, decode }, (token) =>
+      this.ring.statx(token, path, bounced.region, options),
+    );
+  }
+
+  /** Reserves or frees space: `length` bytes from `offset`; `mode` as in linux/falloc.h. Linux 5.6. */
+  async fallocate(
+    fd: Fd,
+    offset: number,
+    length: number,
+    options?: RequestOptions & { readonly mode?: number },
+  ): Promise<void> {
+    await this.request(OP.FALLOCATE, { options }, (token) =>
+      this.ring.fallocate(token, fd, offset, length, options?.mode),
+    );
+  }
+
+  /** Sets a file's length in bytes. Linux 6.9. */
+  async ftruncate(fd: Fd, length: number, options?: RequestOptions): Promise<void> {
+    await this.request(OP.FTRUNCATE, { options }, (token) =>
+      this.ring.ftruncate(token, fd, length),
+    );
+  }
+
+  /** Makes a directory. Linux 5.15. */
+  async mkdir(path: string, mode?: number, options?: RequestOptions & PathOptions): Promise<void> {
+    await this.request(OP.MKDIRAT, { options, path }, (token) =>
+      this.ring.mkdirat(token, path, mode, options),
+    );
+  }
+
+  /** Removes a file, or with `removeDirectory` an empty directory. Linux 5.11. */
+  async unlink(
+    path: string,
+    options?: RequestOptions & PathOptions & { readonly removeDirectory?: boolean },
+  ): Promise<void> {
+    await this.request(OP.UNLINKAT, { options, path }, (token) =>
+      this.ring.unlinkat(token, path, options),
+    );
+  }
+
+  /** Renames a file or directory. Linux 5.11. */
+  async rename(from: string, to: string, options?: RequestOptions & PathOptions): Promise<void> {
+    await this.request(OP.RENAMEAT, { options, path: from, dest: to }, (token) =>
+      this.ring.renameat(token, from, to, options),
+    );
+  }
+
+  /** Makes a socket; resolves with its descriptor. Linux 5.19. */
+  socket(
+    family: number,
+    type: number,
+    protocol?: number,
+    options?: RequestOptions,
+  ): Promise<number> {
+    return this.request(OP.SOCKET, { options, yieldsFd: true }, (token) =>
+      this.ring.socket(token, family, type, protocol),
+    );
+  }
+
+  /** Gives a socket its address. Linux 6.11. */
+  async bind(fd: Fd, address: SocketAddress, options?: RequestOptions): Promise<void> {
+    await this.request(OP.BIND, { options }, (token) => this.ring.bind(token, fd, address));
+  }
+
+  /** Makes a socket accept connections. Linux 6.11. */
+  async listen(fd: Fd, backlog: number = 511, options?: RequestOptions): Promise<void> {
+    await this.request(OP.LISTEN, { options }, (token) => this.ring.listen(token, fd, backlog));
+  }
+
+  /** Accepts one connection; resolves with its descriptor. Linux 5.5. */
+  accept(fd: Fd, options?: RequestOptions): Promise<number> {
+    return this.request(OP.ACCEPT, { options, yieldsFd: true }, (token) =>
+      this.ring.accept(token, fd),
+    );
+  }
+
+  /**
+   * Accepts connections for as long as it is iterated, by one multishot request that is armed again
+   * whenever the kernel ends it. Connections nobody took are closed when the iteration ends.
+   * Linux 5.19.
+   */
+  acceptMany(fd: Fd, options?: { readonly signal?: AbortSignal }): AsyncIterableIterator<number> {
+    return new Acceptor(
+      (multishot, signal) =>
+        this.request(OP.ACCEPT, { options: { signal }, multishot, convert: Number }, (token) =>
+          this.ring.acceptMultishot(token, fd),
+        ),
+      options?.signal,
+    );
+  }
+
+  /** Connects a socket. Linux 5.5. */
+  async connect(fd: Fd, address: SocketAddress, options?: RequestOptions): Promise<void> {
+    await this.request(OP.CONNECT, { options }, (token) => this.ring.connect(token, fd, address));
+  }
+
+  /** Ends one or both directions of a connection: `SHUT.RD`, `SHUT.WR`, `SHUT.RDWR`. Linux 5.11. */
+  async shutdown(fd: Fd, how: number, options?: RequestOptions): Promise<void> {
+    await this.request(OP.SHUTDOWN, { options }, (token) => this.ring.shutdown(token, fd, how));
+  }
+
+  /** Waits until a descriptor is ready; resolves with the `poll(2)` events. Linux 5.1. */
+  poll(fd: Fd, events: number, options?: RequestOptions): Promise<number> {
+    return this.request(OP.POLL_ADD, { options }, (token) => this.ring.pollAdd(token, fd, events));
+  }
+
+  /** Resolves after so many milliseconds, by the kernel's timer. Linux 5.4. */
+  sleep(milliseconds: number, options?: { readonly signal?: AbortSignal }): Promise<void> {
+    const attachment = { options, convert: timerOutcome };
+    return this.request(OP.TIMEOUT, attachment, (token) => {
+      checkInteger('milliseconds', milliseconds, 0, MAX_SLEEP);
+      return this.ring.timeout(token, milliseconds);
+    });
+  }
+
+  /** A transfer that is bounced, can be ended early, or has to wait. */
+  private transfer(
+    op: number,
+    fd: Fd,
+    buffer: Buffer,
+    options: TransferOptions | undefined,
+  ): Promise<number> {
+    if (
+      buffer instanceof Region ||
+      (buffer instanceof Uint8Array && regionOf(buffer) !== undefined)
+    ) {
+      return this.request(op, { options }, (token) =>
+        this.prepareTransfer(op, token, fd, buffer, options),
+      );
+    }
+    let bytes: Uint8Array;
+    try {
+      bytes = plainBytes(buffer, options?.offset, options?.length);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    const reads = op === OP.READ || op === OP.RECV;
+    const bounced = reads ? this.bounces.forRead(bytes) : this.bounces.forWrite(bytes);
+    this.bounced++;
+    const range = { length: bounced.length, position: options?.position };
+    return this.request(op, { options, bounced }, (token) =>
+      this.prepareTransfer(op, token, fd, bounced.region, range),
+    );
+  }
+
+  private prepareTransfer(
+    op: number,
+    token: number,
+    fd: Fd,
+    memory: Region | Uint8Array,
+    range: MemoryRange | undefined,
+  ): number {
+    switch (op) {
+      case OP.READ:
+        return this.ring.read(token, fd, memory, range);
+      case OP.WRITE:
+        return this.ring.write(token, fd, memory, range);
+      case OP.RECV:
+        return this.ring.recv(token, fd, memory, range);
+      default:
+        return this.ring.send(token, fd, memory, range);
+    }
+  }
+
+  /** The arguments were bad: nothing was prepared. */
+  private refused(token: number, error: unknown): Promise<never> {
+    this.slots.release(this.slots.slotOf(token));
+    return Promise.reject(error as Error);
+  }
+}
+
+/** A timer completes with `ETIME` when it fires; anything else is a failure. */
+function timerOutcome(result: number): void {
+  if (result !== ERRNO.ETIME) check(result, 'timeout');
+}

@@ -77,10 +77,13 @@ function limitVerdict({ benchmark }: CaseReport, ours: Result | undefined): stri
   return [`  limit for annulus: ${limit} ${unit}, ${verdict}`];
 }
 
-/** Facts that a peer shares with annulus, such as ring flags, are not repeated. */
-function formatExtra(extra: SubjectOptions, shown: SubjectOptions = {}): string {
+/** All numbers; of the facts, such as ring flags, those in which a peer differs from annulus. */
+function formatExtra(extra: SubjectOptions, ours: SubjectOptions | undefined): string {
   return Object.entries(extra)
-    .filter(([key, value]) => typeof value === 'number' || shown[key] !== value)
+    .filter(([key, value]) => {
+      if (typeof value === 'number' || ours === undefined) return true;
+      return ours[key] !== undefined && ours[key] !== value;
+    })
     .map(([key, value]) => `${key} ${typeof value === 'number' ? formatFigure(value) : value}`)
     .join(', ');
 }

@@ -48,5 +48,6 @@ do {
 } while (meter.tick(depth));
 
 const flags = flagsOf(ring);
+const { enters, submitted } = ring.stats;
 ring.close();
-report(meter.perSecond, 'op/s', { flags });
+report(meter.perSecond, 'op/s', { flags, entersPer100: (enters * 100) / submitted });

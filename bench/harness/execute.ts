@@ -46,11 +46,16 @@ export function execute(command: Command): Promise<RunOutcome> {
       clearTimeout(timer);
       resolve({ kind: 'failed', reason: error.message });
     });
+    child.on('exit', (code) => {
+      // What a failed subject started may spin for ever, and holds our pipes open.
+      if (code !== 0) killGroup(child.pid);
+    });
     child.on('close', (code, signal) => {
       clearTimeout(timer);
       if (child.pid !== undefined) running.delete(child.pid);
       if (timedOut) {
-        resolve({ kind: 'failed', reason: `killed after ${TIMEOUT_MS / 1_000} s` });
+        const how = `killed after ${TIMEOUT_MS / 1_000} s`;
+        resolve({ kind: 'failed', reason: `${how}: ${essence(output.stderr)}` });
       } else if (code !== 0) {
         const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
         resolve({ kind: 'failed', reason: `${how}: ${essence(output.stderr)}` });

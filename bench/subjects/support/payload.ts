@@ -38,25 +38,32 @@ export function payloadNamed(name: string): Payload {
   throw new TypeError(`payload must be message64 or bulk64k, got "${name}"`);
 }
 
-/** Writes message `sequence` at word `start`: the number, words derived from it, and their sum. */
+/**
+ * Writes message `sequence` at word `start`: the number, words derived from it, and their sum.
+ *
+ * The `| 0` everywhere keeps V8 on 32-bit integers; without them this took six times as long, and
+ * the case measured that instead of the channel.
+ */
 export function writeMessage(words: Int32Array, start: number, sequence: number): void {
-  let word = sequence;
+  const last = (start + 15) | 0;
+  let word = sequence | 0;
   let sum = 0;
-  for (let index = start; index < start + MESSAGE_WORDS - 1; index++) {
+  for (let index = start | 0; index < last; index = (index + 1) | 0) {
     words[index] = word;
     sum = (sum + word) | 0;
     word = (word + STEP) | 0;
   }
-  words[start + MESSAGE_WORDS - 1] = sum;
+  words[last] = sum;
 }
 
 /** Whether the message at word `start` is number `sequence` and its sum is right. */
 export function messageMatches(words: Int32Array, start: number, sequence: number): boolean {
+  const last = (start + 15) | 0;
   let sum = 0;
-  for (let index = start; index < start + MESSAGE_WORDS - 1; index++) {
+  for (let index = start | 0; index < last; index = (index + 1) | 0) {
     sum = (sum + (words[index] as number)) | 0;
   }
-  return words[start] === sequence && words[start + MESSAGE_WORDS - 1] === sum;
+  return words[start] === sequence && words[last] === sum;
 }
 
 function messagePayload(): Payload {

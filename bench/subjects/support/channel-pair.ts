@@ -1,0 +1,62 @@
+/** Channels between the two processes of a subject. */
+
+import type { ChildProcess } from 'node:child_process';
+import { Channel, Receiver, Sender } from 'annulus/channel';
+import type { StdioEntry } from 'annulus/channel';
+import { startChild } from './child.ts';
+
+/** Standard streams and the IPC channel come first in the child; then the channels, four each. */
+const STANDARD: readonly StdioEntry[] = ['ignore', 'inherit', 'inherit', 'ipc'];
+const FIRST_CHANNEL = 4;
+const CHANNEL_DESCRIPTORS = 4;
+
+/** The parent's ends, and the process that holds the others. */
+export interface ParentEnds {
+  readonly child: ChildProcess;
+  readonly sender: Sender;
+  readonly receiver: Receiver;
+}
+
+/** Starts `childRole` as the sender of a channel to us. */
+export function startSender(
+  childRole: string,
+  capacity: number,
+): { readonly child: ChildProcess; readonly receiver: Receiver } {
+  const channel = Channel.create({ capacity });
+  const child = startChild(childRole, channel.stdio('sender', STANDARD));
+  channel.release('sender');
+  return { child, receiver: channel.receiver };
+}
+
+/** In the child that `startSender` started. */
+export function senderToParent(): Sender {
+  return Sender.fromStdio(FIRST_CHANNEL);
+}
+
+/** Starts `childRole` with a channel in each direction. */
+export function startEcho(childRole: string, capacity: number): ParentEnds {
+  const there = Channel.create({ capacity });
+  const back = Channel.create({ capacity });
+  const child = startChild(childRole, back.stdio('sender', there.stdio('receiver', STANDARD)));
+  there.release('receiver');
+  back.release('sender');
+  return { child, sender: there.sender, receiver: back.receiver };
+}
+
+/** In the child that `startEcho` started. */
+export function endsToParent(): { readonly sender: Sender; readonly receiver: Receiver } {
+  return {
+    receiver: Receiver.fromStdio(FIRST_CHANNEL),
+    sender: Sender.fromStdio(FIRST_CHANNEL + CHANNEL_DESCRIPTORS),
+  };
+}
+
+/** The memory behind a view as words: made once a channel, for every view is into the same buffer. */
+export class WordsOf {
+  #words: Int32Array = new Int32Array(0);
+
+  of(view: Uint8Array): Int32Array {
+    if (this.#words.buffer !== view.buffer) this.#words = new Int32Array(view.buffer);
+    return this.#words;
+  }
+}

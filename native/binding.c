@@ -147,15 +147,16 @@ static double system_call(call *c) {
   return result < 0 ? -errno : (double)result;
 }
 
-/* ownFd(fd): closes the descriptor when the environment ends, unless closeFd() did before. */
+/* ownFd(fd): closes the descriptor when the environment ends, unless disownFd() was called before. */
 static double own_fd(call *c) {
   if (c->env->fd_count == ANNULUS_FDS) return -EMFILE;
   c->env->fds[c->env->fd_count++] = integer(c, 0);
   return 0;
 }
 
-static double close_fd(call *c) {
-  return environment_close_fd(c->env, integer(c, 0));
+/* disownFd(fd, close): takes it off the list, and closes it or leaves it to somebody else. */
+static double disown_fd(call *c) {
+  return environment_disown_fd(c->env, integer(c, 0), integer(c, 1));
 }
 
 /* adoptRing(fd, ringsId, controlId, layout): from now on the ring ends with the environment. */
@@ -246,7 +247,7 @@ static const struct {
     {"enter", enter},
     {"syscall", system_call},
     {"ownFd", own_fd},
-    {"closeFd", close_fd},
+    {"disownFd", disown_fd},
     {"adoptRing", adopt_ring},
     {"drainRing", drain_ring},
     {"closeRing", close_ring},

@@ -48,11 +48,11 @@ void environment_unwrap(wrapper *wrapped) {
   else forget_wrapper(wrapped);
 }
 
-int environment_close_fd(environment *env, int fd) {
+int environment_disown_fd(environment *env, int fd, int and_close) {
   for (int i = 0; i < env->fd_count; i++) {
     if (env->fds[i] != fd) continue;
     env->fds[i] = env->fds[--env->fd_count];
-    return close(fd) < 0 ? -errno : 0;
+    return and_close && close(fd) < 0 ? -errno : 0;
   }
   return -EBADF;
 }

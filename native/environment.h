@@ -62,7 +62,7 @@ wrapper *environment_wrapper(environment *env, int slot);
 void environment_unwrap(wrapper *wrapped);  /* the finalizer of the ArrayBuffer */
 void environment_release(wrapper *wrapped); /* drops the mapping; the wrapper stays */
 
-int environment_close_fd(environment *env, int fd);
+int environment_disown_fd(environment *env, int fd, int and_close);
 
 ring_entry *environment_ring(environment *env, int fd);
 void environment_close_ring(environment *env, ring_entry *entry);

@@ -95,16 +95,20 @@ export class Region {
    */
   close(): void {
     if (this.#closed) return;
-    if (this.busy) {
-      throw new AnnulusError(
-        'ERR_REGION_BUSY',
-        `The region of ${this.bytes.length} bytes is in use by ${pins()[this.slot]} request(s) or ` +
-          'registration(s) of the kernel; wait for their completion, or close the ring first.',
-      );
-    }
+    this.checkIdle();
     this.#closed = true;
     // A buffer the program moved away keeps its memory until its new owner is collected.
     native().unmap(this.slot, this.#buffer);
+  }
+
+  /** @internal Throws `ERR_REGION_BUSY` while the kernel may use the memory. */
+  checkIdle(): void {
+    if (!this.busy) return;
+    throw new AnnulusError(
+      'ERR_REGION_BUSY',
+      `The region of ${this.bytes.length} bytes is in use by ${pins()[this.slot]} request(s) or ` +
+        'registration(s) of the kernel; wait for their completion, or close the ring first.',
+    );
   }
 
   /** @internal The one ArrayBuffer over this memory. */

@@ -10,6 +10,7 @@ const MFD_ALLOW_SEALING = 2;
 const EFD_CLOEXEC_NONBLOCK = 0o2004000;
 const AF_UNIX = 1;
 const SOCK_SEQPACKET_CLOEXEC_NONBLOCK = 5 | 0o2004000;
+const F_DUPFD_CLOEXEC = 1030;
 const F_GETFD = 1;
 const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
@@ -91,6 +92,26 @@ export function socketpair(): [number, number] {
   const pair = new Int32Array(2);
   check(syscall('socketpair', AF_UNIX, SOCK_SEQPACKET_CLOEXEC_NONBLOCK, 0, pair), 'socketpair');
   return [pair[0]!, pair[1]!];
+}
+
+/** Makes a second descriptor for the same open file. */
+export function duplicate(fd: number): number {
+  return check(syscall('fcntl', fd, F_DUPFD_CLOEXEC, 3), 'fcntl');
+}
+
+/** Has a descriptor closed when this thread's environment ends, however it ends. */
+export function own(fd: number): void {
+  check(native().ownFd(fd), 'open');
+}
+
+/** Leaves an owned descriptor to somebody else. */
+export function disown(fd: number): void {
+  native().disownFd(fd, 0);
+}
+
+/** Closes an owned descriptor; nothing happens if it is not owned any more. */
+export function closeOwned(fd: number): void {
+  native().disownFd(fd, 1);
 }
 
 /** Closes a descriptor; a bad one throws `EBADF`. */

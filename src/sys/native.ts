@@ -21,7 +21,7 @@ export interface Native {
   enter(fd: number, toSubmit: number, minComplete: number, flags: number): number;
   syscall(number: number, ...args: SyscallArgument[]): number;
   ownFd(fd: number): number;
-  closeFd(fd: number): number;
+  disownFd(fd: number, close: 0 | 1): number;
   adoptRing(fd: number, ringsId: number, controlId: number, layout: Int32Array): number;
   drainRing(fd: number, milliseconds: number): number;
   closeRing(fd: number): number;

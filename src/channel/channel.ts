@@ -34,7 +34,8 @@ type Fate = 'here' | 'attached' | 'handed over';
  * const channel = Channel.create({ capacity: 1 << 20 });
  * spawn(process.execPath, ['child.js'], { stdio: channel.stdio('receiver') });
  * channel.release('receiver'); // the child has it now; in child.js: Receiver.fromStdio()
- * channel.sender.send((free) => free.write?.('hello') ?? 0);
+ * channel.sender.send((free) => new TextEncoder().encodeInto('hello', free).written);
+ * channel.sender.end();
  * ```
  */
 export class Channel {

@@ -121,9 +121,9 @@ export class Region {
   }
 }
 
-/** The Region a view lies in, or undefined for ordinary memory. */
+/** The Region a view lies in; undefined for ordinary memory, and for what is no view at all. */
 export function regionOf(view: ArrayBufferView): Region | undefined {
-  return (view.buffer as RegionBuffer)[REGION];
+  return (view?.buffer as RegionBuffer | undefined)?.[REGION];
 }
 
 /**

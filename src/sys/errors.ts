@@ -115,6 +115,7 @@ export const ERRNO = {
   EBADF: -9,
   EAGAIN: -11,
   ENOMEM: -12,
+  EACCES: -13,
   EFAULT: -14,
   EBUSY: -16,
   EEXIST: -17,

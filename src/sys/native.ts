@@ -82,6 +82,12 @@ export function native(): Native {
   return loaded;
 }
 
+/** Where the shim for this platform is, or would be. */
+export function nativeFile(): string {
+  const url = new URL(`../../prebuilds/${platform}-${arch}/annulus.node`, import.meta.url);
+  return fileURLToPath(url);
+}
+
 function load(): Native {
   if (!isSupportedPlatform()) {
     throw new AnnulusError(
@@ -90,9 +96,7 @@ function load(): Native {
         'The package can be imported here, but nothing that touches the kernel works.',
     );
   }
-  const file = fileURLToPath(
-    new URL(`../../prebuilds/linux-${arch}/annulus.node`, import.meta.url),
-  );
+  const file = nativeFile();
   if (!existsSync(file)) {
     throw new AnnulusError(
       'ERR_ANNULUS_NATIVE_MISSING',

@@ -28,45 +28,77 @@ function readNumber(path: string): number | undefined {
   }
 }
 
-/** The likely cause of a refused `io_uring_setup`, and the remedy, as one message. */
-export function explainUnavailable(errno: number): string {
-  return `io_uring is not available: io_uring_setup failed with ${describeErrno(errno)[0]}. ${remedy(errno)}`;
+/** What kind of thing stands in the way of io_uring. */
+export type UnavailableCause =
+  'platform' | 'native' | 'seccomp' | 'security-module' | 'sysctl' | 'kernel' | 'limit' | 'unknown';
+
+/** Why io_uring cannot be used, as a word to decide by and as a text that ends with the remedy. */
+export interface Unavailable {
+  readonly cause: UnavailableCause;
+  readonly reason: string;
 }
 
-function remedy(errno: number): string {
-  const sysctl = uringDisabledSysctl();
+/** The likely cause of a refused call, and the remedy, as one message. */
+export function explainUnavailable(errno: number, call: string = 'io_uring_setup'): Unavailable {
+  const [cause, remedy] = remedyFor(errno);
+  const code = describeErrno(errno)[0];
+  return { cause, reason: `io_uring is not available: ${call} failed with ${code}. ${remedy}` };
+}
+
+function remedyFor(errno: number): [UnavailableCause, string] {
   switch (errno) {
     case ERRNO.EPERM:
       // The sysctl refuses, or a seccomp filter answers with EPERM (Docker 25, containerd 2).
-      if (sysctl === 2) {
-        return 'The sysctl kernel.io_uring_disabled is 2 (off for everybody); an administrator can set it to 0.';
-      }
-      if (sysctl === 1) {
-        return (
-          'The sysctl kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN and members of ' +
-          'kernel.io_uring_group may use it; join that group, or have the sysctl set to 0.'
-        );
-      }
-      return seccompRemedy();
+      return sysctlRemedy() ?? filterRemedy();
+    case ERRNO.EACCES:
+      // SELinux answers so.
+      return filterRemedy();
     case ERRNO.ENOSYS:
       // No such call: an old kernel, a kernel built without it, gVisor, or a filter that says so.
-      return underSeccomp()
-        ? seccompRemedy()
-        : `This kernel (${release()}) does not have it; Linux 5.6 or newer is needed, 6.1 recommended.`;
+      return underSeccomp() ? filterRemedy() : ['kernel', kernelRemedy()];
     case ERRNO.ENOMEM:
       // Before 5.12 rings count against RLIMIT_MEMLOCK; later against the memory cgroup.
-      return 'There is not enough memory: raise the memory cgroup, or RLIMIT_MEMLOCK (ulimit -l) before Linux 5.12.';
+      return [
+        'limit',
+        'There is not enough memory: raise the memory cgroup, or RLIMIT_MEMLOCK (ulimit -l) before Linux 5.12.',
+      ];
     case ERRNO.EMFILE:
-      return 'This process has too many open files (ulimit -n).';
+      return ['limit', 'This process has too many open files: raise RLIMIT_NOFILE (ulimit -n).'];
     default:
-      return 'The kernel gave no further reason.';
+      return ['unknown', 'The kernel gave no further reason.'];
   }
 }
 
-function seccompRemedy(): string {
-  return underSeccomp()
-    ? 'A seccomp filter forbids it: the default profile of Docker 25+ and containerd 2 does. Run the ' +
-        'container with a profile that allows io_uring_setup, io_uring_enter and io_uring_register ' +
-        '(docker run --security-opt seccomp=PROFILE.json).'
-    : 'A security module or the sandbox this runs in forbids it.';
+function kernelRemedy(): string {
+  return `This kernel (${release()}) does not have it; Linux 5.6 or newer is needed, 6.1 recommended.`;
+}
+
+function sysctlRemedy(): [UnavailableCause, string] | undefined {
+  switch (uringDisabledSysctl()) {
+    case 2:
+      return [
+        'sysctl',
+        'The sysctl kernel.io_uring_disabled is 2 (off for everybody); an administrator can set it to 0.',
+      ];
+    case 1:
+      return [
+        'sysctl',
+        'The sysctl kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN and members of ' +
+          'kernel.io_uring_group may use it; join that group, or have the sysctl set to 0.',
+      ];
+    default:
+      return undefined;
+  }
+}
+
+function filterRemedy(): [UnavailableCause, string] {
+  if (!underSeccomp()) {
+    return ['security-module', 'A security module or the sandbox this runs in forbids it.'];
+  }
+  return [
+    'seccomp',
+    'A seccomp filter forbids it: the default profile of Docker 25+ and containerd 2 does. Run the ' +
+      'container with a profile that allows io_uring_setup, io_uring_enter and io_uring_register ' +
+      '(docker run --security-opt seccomp=PROFILE.json).',
+  ];
 }

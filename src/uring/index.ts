@@ -18,6 +18,7 @@ export type { SocketRange } from './requests/socket.ts';
 export { Ring } from './ring.ts';
 export type { RingStats } from './ring.ts';
 export type { RingOptions } from './setup.ts';
+export type { UnavailableCause } from '../sys/unavailable.ts';
 export { AF, decodeSocketAddress, encodeSocketAddress, SOCK } from './sockaddr.ts';
 export type { SocketAddress } from './sockaddr.ts';
 export { AT, decodeStatx, S_IF } from './statx.ts';

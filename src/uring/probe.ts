@@ -1,24 +1,25 @@
 /**
  * What the running kernel can do.
  */
-import { FEATURE, PARAMS, REGISTER, SETUP } from '../sys/abi.ts';
-import { AnnulusError, ERRNO } from '../sys/errors.ts';
-import { close, syscall } from '../sys/linux.ts';
+import { FEATURE } from '../sys/abi.ts';
+import { AnnulusError, SystemError } from '../sys/errors.ts';
 import { isSupportedPlatform, native } from '../sys/native.ts';
-import { Region } from '../memory/region.ts';
-import { OPCODES } from './opcodes.ts';
-import type { OpcodeName } from './opcodes.ts';
-import { FLAG_LADDER } from './setup.ts';
 import { explainUnavailable } from '../sys/unavailable.ts';
+import type { Unavailable, UnavailableCause } from '../sys/unavailable.ts';
+import type { OpcodeName } from './opcodes.ts';
+import { Ring } from './ring.ts';
+import { probeOpcodes } from './supported.ts';
 
-/** Opcodes a `REGISTER_PROBE` answer has room for. */
-const PROBE_OPS = 256;
-const OP_SUPPORTED = 1;
+/** How long the trial request may take where it does not complete at once, in milliseconds. */
+const TRIAL_TIMEOUT_MS = 1000;
+const TRIAL_TOKEN = 0x5eed;
 
 /** What {@link probe} found. */
 export interface Probe {
-  /** Whether a ring can be set up here. */
+  /** Whether a ring can be set up here, and runs a request. */
   readonly available: boolean;
+  /** What kind of thing stands in the way. */
+  readonly cause?: UnavailableCause;
   /** Why not, and what to do about it. */
   readonly reason?: string;
   /** Names of the feature bits. */
@@ -32,45 +33,57 @@ export interface Probe {
 const NOTHING = { available: false, features: [], opcodes: new Set<OpcodeName>(), setupFlags: 0 };
 
 /**
- * Asks the kernel, with a ring of its own that it closes again. Never throws for a machine without
- * io_uring: `reason` says what is missing.
+ * Asks the kernel, with a ring of its own that runs one request and is closed again. Never throws
+ * for a machine without io_uring: `reason` says what is missing.
  */
 export function probe(): Probe {
-  if (!isSupportedPlatform()) {
-    return { ...NOTHING, reason: `io_uring is a Linux interface; this is ${process.platform}.` };
-  }
   try {
     native();
   } catch (error) {
-    if (error instanceof AnnulusError) return { ...NOTHING, reason: error.message };
-    throw error;
+    if (!(error instanceof AnnulusError)) throw error;
+    const cause = isSupportedPlatform() ? 'native' : 'platform';
+    return { ...NOTHING, cause, reason: error.message };
   }
-  const params = new Int32Array(PARAMS.BYTES / 4);
-  const { fd, flags } = tryLadder(params);
-  if (fd < 0) return { ...NOTHING, reason: explainUnavailable(fd) };
   try {
+    using ring = new Ring({ entries: 4 });
+    tryOut(ring);
     return {
       available: true,
-      features: namesOf(FEATURE, params[PARAMS.FEATURES]!),
-      opcodes: probeOpcodes(fd),
-      setupFlags: flags,
+      features: namesOf(FEATURE, ring.features),
+      opcodes: probeOpcodes(ring.fd),
+      setupFlags: ring.flags,
     };
-  } finally {
-    close(fd);
+  } catch (error) {
+    return { ...NOTHING, ...explain(error) };
   }
 }
 
-function tryLadder(params: Int32Array): { fd: number; flags: number } {
-  let fd: number = ERRNO.EINVAL;
-  for (const rung of FLAG_LADDER) {
-    const flags = rung | SETUP.CQSIZE;
-    params.fill(0);
-    params[PARAMS.FLAGS] = flags;
-    params[PARAMS.CQ_ENTRIES] = 8;
-    fd = syscall('io_uring_setup', 4, params);
-    if (fd !== ERRNO.EINVAL) return { fd, flags };
-  }
-  return { fd, flags: 0 };
+/** One request from end to end: a sandbox may accept the set-up and then not run it. */
+function tryOut(ring: Ring): void {
+  let outcome: number | undefined;
+  ring.nop(TRIAL_TOKEN);
+  ring.submit();
+  // A NOP completes while it is submitted; only a kernel that does not would be waited for.
+  if (ring.ready === 0) ring.submitAndWait(1, { timeout: TRIAL_TIMEOUT_MS });
+  ring.drain((token, result) => {
+    if (token === TRIAL_TOKEN) outcome = result;
+  });
+  if (outcome === 0) return;
+  throw new AnnulusError(
+    'ERR_ANNULUS_URING_UNAVAILABLE',
+    'io_uring can be set up here, but a request that does nothing ' +
+      (outcome === undefined ? 'was never completed. ' : `completed with ${outcome}. `) +
+      'Some sandboxes (gVisor) have such an incomplete io_uring: run outside of it.',
+  );
+}
+
+function explain(error: unknown): Unavailable {
+  if (error instanceof SystemError) return explainUnavailable(error.errno, error.syscall);
+  if (!(error instanceof AnnulusError)) throw error;
+  const { cause, message } = error;
+  // A refused set-up carries the kernel's answer.
+  if (cause instanceof SystemError) return explainUnavailable(cause.errno, cause.syscall);
+  return { cause: 'kernel', reason: message };
 }
 
 /** Names of the bits that are set. */
@@ -78,27 +91,4 @@ export function namesOf(table: Readonly<Record<string, number>>, bits: number): 
   return Object.entries(table)
     .filter(([, bit]) => (bits & bit) !== 0)
     .map(([name]) => name);
-}
-
-/** The opcodes a ring's kernel has, by `REGISTER_PROBE` (5.6). */
-export function probeOpcodes(ringFd: number): Set<OpcodeName> {
-  using answer = Region.allocate(16 + PROBE_OPS * 8);
-  const result = syscall(
-    'io_uring_register',
-    ringFd,
-    REGISTER.REGISTER_PROBE,
-    answer.bytes,
-    PROBE_OPS,
-  );
-  const found = new Set<OpcodeName>();
-  if (result < 0) return found;
-  const view = new DataView(answer.buffer);
-  const count = view.getUint8(1);
-  for (let i = 0; i < count; i++) {
-    const code = view.getUint8(16 + i * 8);
-    const supported = (view.getUint16(16 + i * 8 + 2, true) & OP_SUPPORTED) !== 0;
-    const opcode = OPCODES[code];
-    if (supported && opcode !== undefined) found.add(opcode.name);
-  }
-  return found;
 }

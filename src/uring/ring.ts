@@ -9,12 +9,12 @@ import { syscall } from '../sys/linux.ts';
 import { Region } from '../memory/region.ts';
 import { CompletionQueue } from './cqueue.ts';
 import type { CompletionCallback } from './cqueue.ts';
-import { probeOpcodes } from './probe.ts';
 import type { OpcodeName } from './opcodes.ts';
 import { Registrar } from './register.ts';
 import { TimerRequests } from './requests/timer.ts';
 import { setUpRing } from './setup.ts';
 import type { RingOptions } from './setup.ts';
+import { probeOpcodes } from './supported.ts';
 
 /** How long `close()` waits for requests the kernel cannot cancel, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2000;

@@ -100,7 +100,7 @@ function createRing(options: RingOptions, params: Int32Array): number {
       message: `the kernel refuses these ring flags: ${ladder.map(flagNames).join(' or ')}`,
     });
   }
-  throw new AnnulusError('ERR_ANNULUS_URING_UNAVAILABLE', explainUnavailable(result), {
+  throw new AnnulusError('ERR_ANNULUS_URING_UNAVAILABLE', explainUnavailable(result).reason, {
     cause: new SystemError(result, 'io_uring_setup', { message: describeErrno(result)[1] }),
   });
 }

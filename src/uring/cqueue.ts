@@ -68,33 +68,33 @@ export class CompletionQueue {
    */
   drain(callback: CompletionCallback): number {
     const words = this.words;
-    const before = this.completed;
+    const { control, entriesAt, mask, shift, holds } = this;
     // SYNC POINT: acquire, pairs with the kernel's release store of the tail; one a batch.
     const tail = Atomics.load(words, this.tailIndex);
-    if (tail === this.head) return 0;
+    let head = this.head;
+    if (tail === head) return 0;
+    let reaped = 0;
     try {
-      // The callback may drain too: `head` is read anew each time round.
-      while (((tail - this.head) | 0) > 0) {
-        const at = this.entriesAt + ((this.head & this.mask) << this.shift);
+      while (((tail - head) | 0) > 0) {
+        const at = entriesAt + ((head & mask) << shift);
         const token = words[at]!;
         const hold = words[at + 1]!;
         const result = words[at + 2]!;
         const flags = words[at + 3]!;
-        this.head = (this.head + 1) | 0;
-        this.completed++;
-        if ((flags & CQE.F_MORE) === 0) this.end(hold);
+        this.head = (head + 1) | 0;
+        reaped++;
+        if ((flags & CQE.F_MORE) === 0) {
+          control[CONTROL.ENDED] = (control[CONTROL.ENDED]! + 1) | 0;
+          if (hold !== 0) holds.release(hold);
+        }
         callback(token, result, flags);
+        head = this.head; // the callback may have drained, too
       }
     } finally {
+      this.completed += reaped;
       // SYNC POINT: release, the kernel may reuse the entries only now that they were read.
       Atomics.store(words, this.headIndex, this.head);
     }
-    return this.completed - before;
-  }
-
-  /** The terminal completion of a request: it needs no more waiting, and lets go of its memory. */
-  private end(hold: number): void {
-    this.control[CONTROL.ENDED] = (this.control[CONTROL.ENDED]! + 1) | 0;
-    if (hold !== 0) this.holds.release(hold);
+    return reaped;
   }
 }

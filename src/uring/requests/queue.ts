@@ -36,6 +36,7 @@ export abstract class RequestQueue {
   private readonly words: Int32Array;
   private readonly pinWords: Int32Array;
   private readonly stride: number;
+  private readonly capacity: number;
   private readonly mask: number;
   private readonly headIndex: number;
   private readonly dirty: Uint8Array;
@@ -50,6 +51,7 @@ export abstract class RequestQueue {
     this.control = new Int32Array(memory.control.buffer);
     this.pinWords = pins();
     this.stride = (memory.flags & SETUP.SQE128) === 0 ? 16 : 32;
+    this.capacity = memory.sqEntries;
     this.mask = memory.sqEntries - 1;
     this.headIndex = memory.offsets.sqHead >> 2;
     this.dirty = new Uint8Array(memory.sqEntries);
@@ -279,7 +281,7 @@ export abstract class RequestQueue {
 
   private claim(): number {
     const tail = this.tail;
-    if (((tail - this.headSeen) | 0) >= this.memory.sqEntries) this.requireSpace();
+    if (((tail - this.headSeen) | 0) >= this.capacity) this.requireSpace();
     const index = tail & this.mask;
     const at = index * this.stride;
     const next = (tail + 1) | 0;

@@ -61,8 +61,8 @@ export class SystemError extends Error {
   /** The negative errno. */
   readonly errno: number;
   readonly syscall: string;
-  readonly path?: string;
-  readonly dest?: string;
+  declare readonly path?: string;
+  declare readonly dest?: string;
 
   /**
    * @param errno - Negative errno value, as the kernel returns it.

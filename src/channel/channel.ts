@@ -4,7 +4,7 @@
 import { AnnulusError, checkInteger } from '../sys/errors.ts';
 import { close, duplicate, eventfd, socketpair } from '../sys/linux.ts';
 import type { EndDescriptors } from './end.ts';
-import { closeDescriptors } from './handle.ts';
+import { closeDescriptors, withMemory } from './handle.ts';
 import type { ChannelHandle, Role } from './handle.ts';
 import { MAX_CAPACITY, STATE, WORD } from './layout.ts';
 import { createMemory } from './memory.ts';
@@ -89,7 +89,11 @@ export class Channel {
   get sender(): Sender {
     if (this.#sender === undefined) {
       this.#take('sender', 'attached');
-      this.#sender = new Sender(this.#memory.retain(), this.#fds.sender);
+      this.#sender = withMemory(
+        this.#memory.retain(),
+        this.#fds.sender,
+        (memory, fds) => new Sender(memory, fds),
+      );
     }
     return this.#sender;
   }
@@ -98,7 +102,11 @@ export class Channel {
   get receiver(): Receiver {
     if (this.#receiver === undefined) {
       this.#take('receiver', 'attached');
-      this.#receiver = new Receiver(this.#memory.retain(), this.#fds.receiver);
+      this.#receiver = withMemory(
+        this.#memory.retain(),
+        this.#fds.receiver,
+        (memory, fds) => new Receiver(memory, fds),
+      );
     }
     return this.#receiver;
   }

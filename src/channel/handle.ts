@@ -65,7 +65,8 @@ export function endFromStdio<E>(firstFd: number, make: Make<E>): E {
   return withMemory(openMemory(fds.memfd), fds, make);
 }
 
-function withMemory<E>(memory: ChannelMemory, fds: EndDescriptors, make: Make<E>): E {
+/** Makes an end; the memory is let go of again when that fails. */
+export function withMemory<E>(memory: ChannelMemory, fds: EndDescriptors, make: Make<E>): E {
   try {
     return make(memory, fds);
   } catch (error) {

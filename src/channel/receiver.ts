@@ -69,7 +69,8 @@ export class Receiver extends End {
    */
   consume(count: number): void {
     this.checkOpen();
-    const length = this.lengthSeen();
+    let length = this.lengthSeen();
+    if (count > length) length = this.refresh();
     if (!(Number.isInteger(count) && count >= 0 && count <= length)) {
       throw outOfRange('count', `an integer from 0 to ${length}`, count);
     }

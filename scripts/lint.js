@@ -16,6 +16,7 @@ const checks = new Map([
   ],
   ['types', [`${bin}/tsc`, '-p', 'scripts']],
   ['floors', ['scripts/check-floors.js']],
+  ['abi', ['scripts/check-abi.js']],
   ['tidy', ['scripts/check-tidy.js']],
   ['docs', ['scripts/check-docs.js']],
   ['typedoc', [`${bin}/typedoc`]],

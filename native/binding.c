@@ -1,8 +1,7 @@
 /*
- * The Node-API face of the shim: converts arguments and results, decides nothing.
- *
- * Failures come back as negative errno values; src/sys turns them into errors. Every argument was
- * validated in TypeScript; what could corrupt memory is checked again here.
+ * The Node-API face of the shim: converts arguments and results, decides nothing. Failures are
+ * negative errno values, which src/sys turns into errors. Every argument was validated in TypeScript;
+ * what could corrupt memory is checked again here.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,8 +11,7 @@
 
 #include "environment.h"
 
-#define MAX_ARGUMENTS 7
-#define MAX_PIECES 8
+enum { MAX_ARGUMENTS = 7, MAX_PIECES = 8 };
 
 typedef struct call {
   napi_env napi;
@@ -30,18 +28,12 @@ static int integer(const call *c, int index) {
   return result;
 }
 
-/* The bytes of a typed array of at least `minimum` bytes, or NULL. */
+/* The bytes of a view of at least `minimum` bytes, or NULL. Node's "buffer" is any view. */
 static void *view_bytes(const call *c, int index, size_t minimum, size_t *bytes) {
-  static const size_t sizes[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
-  napi_typedarray_type type = napi_uint8_array;
-  size_t length = 0;
   void *data = NULL;
-  napi_value value = c->argv[index];
   bool is_view = false;
-  if (napi_is_typedarray(c->napi, value, &is_view) != napi_ok || !is_view) return NULL;
-  napi_get_typedarray_info(c->napi, value, &type, &length, &data, NULL, NULL);
-  if ((size_t)type >= sizeof sizes / sizeof *sizes) return NULL;
-  *bytes = length * sizes[type];
+  if (napi_is_buffer(c->napi, c->argv[index], &is_view) != napi_ok || !is_view) return NULL;
+  napi_get_buffer_info(c->napi, c->argv[index], &data, bytes);
   return *bytes >= minimum ? data : NULL;
 }
 
@@ -156,7 +148,13 @@ static double own_fd(call *c) {
 
 /* disownFd(fd, close): takes it off the list, and closes it or leaves it to somebody else. */
 static double disown_fd(call *c) {
-  return environment_disown_fd(c->env, integer(c, 0), integer(c, 1));
+  int fd = integer(c, 0);
+  for (int i = 0; i < c->env->fd_count; i++) {
+    if (c->env->fds[i] != fd) continue;
+    c->env->fds[i] = c->env->fds[--c->env->fd_count];
+    return integer(c, 1) && close(fd) < 0 ? -errno : 0;
+  }
+  return -EBADF;
 }
 
 /* adoptRing(fd, ringsId, controlId, layout): from now on the ring ends with the environment. */
@@ -165,75 +163,58 @@ static double adopt_ring(call *c) {
   const int32_t *layout = view_bytes(c, 3, LAYOUT_WORDS * sizeof *layout, &bytes);
   annulus_mapping *rings = annulus_mapping_acquire(integer(c, 1));
   annulus_mapping *control = annulus_mapping_acquire(integer(c, 2));
-  ring_entry *entry = calloc(1, sizeof *entry);
+  annulus_ring *ring = calloc(1, sizeof *ring);
   int status = -EINVAL;
-  if (layout != NULL && rings != NULL && control != NULL && entry != NULL) {
-    status = annulus_ring_init(&entry->ring, integer(c, 0), rings, control, layout);
+  if (layout != NULL && rings != NULL && control != NULL && ring != NULL) {
+    status = annulus_ring_init(ring, integer(c, 0), rings, control, layout);
   }
   if (status == 0) {
-    entry->next = c->env->rings;
-    c->env->rings = entry;
+    ring->next = c->env->rings;
+    c->env->rings = ring;
     return 0;
   }
-  if (rings != NULL) annulus_mapping_release(rings);
-  if (control != NULL) annulus_mapping_release(control);
-  free(entry);
+  annulus_mapping_release(rings);
+  annulus_mapping_release(control);
+  free(ring);
   return status;
 }
 
-/* drainRing(fd, milliseconds) -> 0 or -ETIMEDOUT: cancels and waits for every request. */
-static double drain_ring(call *c) {
-  ring_entry *entry = environment_ring(c->env, integer(c, 0));
-  return entry == NULL ? -EBADF : annulus_ring_drain(&entry->ring, integer(c, 1));
-}
-
+/* closeRing(fd): the caller has drained it, or left its memory pinned. */
 static double close_ring(call *c) {
-  ring_entry *entry = environment_ring(c->env, integer(c, 0));
-  if (entry == NULL) return -EBADF;
-  environment_close_ring(c->env, entry);
+  annulus_ring *ring = environment_ring(c->env, integer(c, 0));
+  if (ring == NULL) return -EBADF;
+  environment_close_ring(c->env, ring);
   return 0;
 }
 
-/* The id of a source that started, or why it did not. */
-static double started(annulus_source *source, int status) {
-  if (status == 0) return source->id;
-  annulus_source_close(source);
-  return status;
-}
-
-/* startPump(ringFd, callback) -> source id; callback() reaps completions. */
-static double start_pump(call *c) {
-  ring_entry *entry = environment_ring(c->env, integer(c, 0));
-  uv_loop_t *loop = NULL;
-  napi_get_uv_event_loop(c->napi, &loop);
-  if (entry == NULL || entry->pump != NULL || loop == NULL) return -EINVAL;
-  annulus_source *source = environment_new_source(c->env, c->argv[1]);
-  if (source == NULL) return -ENOMEM;
-  int status = annulus_pump_start(source, loop, &entry->ring);
-  if (status == 0) entry->pump = source;
-  return started(source, status);
-}
-
-/* watch(fd, events, callback) -> source id; callback(events or -errno). Level-triggered. */
+/*
+ * watch(fd, events, callback) -> source id; callback(events or -errno) while the descriptor is ready.
+ * With events 0 the descriptor is a ring's, which the source pumps; callback() reaps completions.
+ */
 static double watch(call *c) {
+  int fd = integer(c, 0);
+  int events = integer(c, 1);
+  annulus_ring *ring = events == 0 ? environment_ring(c->env, fd) : NULL;
   uv_loop_t *loop = NULL;
-  napi_get_uv_event_loop(c->napi, &loop);
-  annulus_source *source = loop == NULL ? NULL : environment_new_source(c->env, c->argv[2]);
+  if (napi_get_uv_event_loop(c->napi, &loop) != napi_ok) return -EINVAL;
+  if (events == 0 && (ring == NULL || ring->pump != NULL)) return -EINVAL;
+  annulus_source *source = environment_new_source(c->env, c->argv[2]);
   if (source == NULL) return -ENOMEM;
-  return started(source, annulus_watch_start(source, loop, integer(c, 0), integer(c, 1)));
+  int status = events == 0 ? annulus_pump_start(source, loop, ring)
+                           : annulus_watch_start(source, loop, fd, events);
+  if (status < 0) annulus_source_close(source);
+  else if (ring != NULL) ring->pump = source;
+  return status < 0 ? status : source->id;
 }
 
-/* reference(sourceId, on): whether the source keeps the event loop alive. */
-static double reference(call *c) {
+/* source(id, action): 0 lets the event loop end, 1 keeps it alive, 2 closes the source. */
+static double source(call *c) {
   annulus_source *source = environment_source(c->env, integer(c, 0));
-  if (source != NULL) annulus_source_reference(source, integer(c, 1));
-  return source == NULL ? -ENOENT : 0;
-}
-
-static double close_source(call *c) {
-  annulus_source *source = environment_source(c->env, integer(c, 0));
-  if (source != NULL) annulus_source_close(source);
-  return source == NULL ? -ENOENT : 0;
+  int action = integer(c, 1);
+  if (source == NULL) return -ENOENT;
+  if (action == 2) annulus_source_close(source);
+  else annulus_source_reference(source, action);
+  return 0;
 }
 
 static const struct {
@@ -249,14 +230,10 @@ static const struct {
     {"ownFd", own_fd},
     {"disownFd", disown_fd},
     {"adoptRing", adopt_ring},
-    {"drainRing", drain_ring},
     {"closeRing", close_ring},
-    {"startPump", start_pump},
     {"watch", watch},
-    {"reference", reference},
-    {"closeSource", close_source},
+    {"source", source},
 };
-#define FUNCTION_COUNT (sizeof FUNCTIONS / sizeof *FUNCTIONS)
 
 /* The system calls src/sys makes by name; their numbers differ between architectures. */
 static const struct {
@@ -276,15 +253,12 @@ static const struct {
 static napi_value dispatch(napi_env napi, napi_callback_info info) {
   call c = {.napi = napi};
   size_t argc = MAX_ARGUMENTS;
-  void *data = NULL;
-  napi_value result = NULL;
-  napi_get_cb_info(napi, info, &argc, c.argv, NULL, &data);
-  environment_function *bound = data;
-  c.env = bound->env;
-  double value = FUNCTIONS[bound->index].run(&c);
-  if (c.result != NULL) return c.result;
-  napi_create_double(napi, value, &result);
-  return result;
+  void *index = NULL;
+  napi_get_cb_info(napi, info, &argc, c.argv, NULL, &index);
+  napi_get_instance_data(napi, (void **)&c.env);
+  double value = FUNCTIONS[(size_t)index].run(&c);
+  if (c.result == NULL) napi_create_double(napi, value, &c.result);
+  return c.result;
 }
 
 static void set_number(napi_env napi, napi_value object, const char *name, double number) {
@@ -293,40 +267,25 @@ static void set_number(napi_env napi, napi_value object, const char *name, doubl
   napi_set_named_property(napi, object, name, value);
 }
 
-static void define_functions(napi_env napi, napi_value exports, environment *env) {
-  for (size_t i = 0; i < FUNCTION_COUNT; i++) {
-    const char *name = FUNCTIONS[i].name;
-    napi_value value = NULL;
-    env->functions[i] = (environment_function){env, (int)i};
-    napi_create_function(napi, name, NAPI_AUTO_LENGTH, dispatch, &env->functions[i], &value);
-    napi_set_named_property(napi, exports, name, value);
-  }
-}
-
-static void define_constants(napi_env napi, napi_value exports, environment *env) {
-  napi_value numbers = NULL;
-  napi_value pins = NULL;
-  napi_create_object(napi, &numbers);
-  for (size_t i = 0; i < sizeof SYSCALLS / sizeof *SYSCALLS; i++) {
-    set_number(napi, numbers, SYSCALLS[i].name, (double)SYSCALLS[i].number);
-  }
-  napi_set_named_property(napi, exports, "numbers", numbers);
-  set_number(napi, exports, "pageSize", (double)sysconf(_SC_PAGESIZE));
-  size_t bytes = ANNULUS_SLOTS * sizeof *env->pins;
-  if (napi_create_external_arraybuffer(napi, env->pins, bytes, NULL, NULL, &pins) == napi_ok) {
-    napi_set_named_property(napi, exports, "pins", pins);
-  }
-}
-
-_Static_assert(FUNCTION_COUNT <= ANNULUS_FUNCTIONS, "environment.functions is too small");
-
 NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
   environment *self = environment_create(env);
+  napi_value value = NULL;
   if (self == NULL) {
     napi_throw_error(env, "ENOMEM", "annulus: no memory for the native environment");
     return NULL;
   }
-  define_functions(env, exports, self);
-  define_constants(env, exports, self);
+  napi_set_instance_data(env, self, NULL, NULL); /* environment.c frees it when the time comes */
+  for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++) {
+    napi_create_function(env, FUNCTIONS[i].name, NAPI_AUTO_LENGTH, dispatch, (void *)i, &value);
+    napi_set_named_property(env, exports, FUNCTIONS[i].name, value);
+  }
+  napi_create_object(env, &value);
+  for (size_t i = 0; i < sizeof SYSCALLS / sizeof *SYSCALLS; i++) {
+    set_number(env, value, SYSCALLS[i].name, (double)SYSCALLS[i].number);
+  }
+  napi_set_named_property(env, exports, "numbers", value);
+  set_number(env, exports, "pageSize", (double)sysconf(_SC_PAGESIZE));
+  napi_create_external_arraybuffer(env, self->pins, sizeof self->pins, NULL, NULL, &value);
+  napi_set_named_property(env, exports, "pins", value);
   return exports;
 }

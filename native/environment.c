@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 /* How long an ending environment waits for requests the kernel cannot cancel. */
-#define DRAIN_TIMEOUT_MS 2000
+enum { DRAIN_TIMEOUT_MS = 2000 };
 
 int environment_wrap(environment *env, annulus_mapping *mapping) {
   int slot = env->free_slot;
@@ -24,7 +24,7 @@ wrapper *environment_wrapper(environment *env, int slot) {
 }
 
 void environment_release(wrapper *wrapped) {
-  if (wrapped->mapping != NULL) annulus_mapping_release(wrapped->mapping);
+  annulus_mapping_release(wrapped->mapping);
   wrapped->mapping = NULL;
 }
 
@@ -48,28 +48,19 @@ void environment_unwrap(wrapper *wrapped) {
   else forget_wrapper(wrapped);
 }
 
-int environment_disown_fd(environment *env, int fd, int and_close) {
-  for (int i = 0; i < env->fd_count; i++) {
-    if (env->fds[i] != fd) continue;
-    env->fds[i] = env->fds[--env->fd_count];
-    return and_close && close(fd) < 0 ? -errno : 0;
-  }
-  return -EBADF;
+annulus_ring *environment_ring(environment *env, int fd) {
+  annulus_ring *ring = env->rings;
+  while (ring != NULL && ring->fd != fd) ring = ring->next;
+  return ring;
 }
 
-ring_entry *environment_ring(environment *env, int fd) {
-  ring_entry *entry = env->rings;
-  while (entry != NULL && entry->ring.fd != fd) entry = entry->next;
-  return entry;
-}
-
-void environment_close_ring(environment *env, ring_entry *entry) {
-  ring_entry **link = &env->rings;
-  while (*link != entry) link = &(*link)->next;
-  *link = entry->next;
-  if (entry->pump != NULL) annulus_source_close(entry->pump);
-  annulus_ring_destroy(&entry->ring);
-  free(entry);
+void environment_close_ring(environment *env, annulus_ring *ring) {
+  annulus_ring **link = &env->rings;
+  while (*link != ring) link = &(*link)->next;
+  *link = ring->next;
+  if (ring->pump != NULL) annulus_source_close(ring->pump);
+  annulus_ring_destroy(ring);
+  free(ring);
 }
 
 static int call_javascript(annulus_source *source, int events) {
@@ -111,15 +102,15 @@ static void source_closed(annulus_source *source) {
 annulus_source *environment_new_source(environment *env, napi_value callback) {
   annulus_source *source = calloc(1, sizeof *source);
   napi_value name = NULL;
-  napi_ref reference = NULL;
-  napi_async_context context = NULL;
   if (source == NULL) return NULL;
   napi_create_string_utf8(env->env, "ANNULUS", NAPI_AUTO_LENGTH, &name);
-  napi_create_reference(env->env, callback, 1, &reference);
-  napi_async_init(env->env, NULL, name, &context);
-  *source = (annulus_source){.next = env->sources, .id = ++env->next_source_id, .owner = env,
-                             .callback = reference, .context = context,
-                             .call = call_javascript, .closed = source_closed};
+  napi_create_reference(env->env, callback, 1, (napi_ref *)&source->callback);
+  napi_async_init(env->env, NULL, name, (napi_async_context *)&source->context);
+  source->id = ++env->next_source_id;
+  source->owner = env;
+  source->call = call_javascript;
+  source->closed = source_closed;
+  source->next = env->sources;
   env->sources = source;
   return source;
 }
@@ -134,7 +125,7 @@ annulus_source *environment_source(environment *env, int id) {
 static int end_rings(environment *env) {
   int drained = 1;
   while (env->rings != NULL) {
-    if (annulus_ring_drain(&env->rings->ring, DRAIN_TIMEOUT_MS) < 0) drained = 0;
+    if (annulus_ring_drain(env->rings, DRAIN_TIMEOUT_MS) < 0) drained = 0;
     environment_close_ring(env, env->rings);
   }
   return drained;
@@ -177,7 +168,6 @@ environment *environment_create(napi_env napi) {
   if (env == NULL) return NULL;
   env->env = napi;
   env->used_slots = 1;
-  if (napi_add_async_cleanup_hook(napi, end, env, &env->hook) == napi_ok) return env;
-  free(env);
-  return NULL;
+  napi_add_async_cleanup_hook(napi, end, env, &env->hook);
+  return env;
 }

@@ -10,7 +10,7 @@
 #include "loop.h"
 
 /* Bounds. Mappings: the kernel's default limit a process (vm.max_map_count). */
-enum { ANNULUS_SLOTS = 65536, ANNULUS_FDS = 65536, ANNULUS_FUNCTIONS = 24 };
+enum { ANNULUS_SLOTS = 65536, ANNULUS_FDS = 65536 };
 
 /* Pin word bit: the ArrayBuffer is gone, and the mapping goes when its last pin does. */
 #define ANNULUS_DOOMED 0x40000000
@@ -19,29 +19,17 @@ typedef struct environment environment;
 
 /* One mapping as one ArrayBuffer; its index in environment.wrappers is the region's slot. */
 typedef struct wrapper {
-  environment *env; /* NULL while the slot is free */
+  environment *env;         /* NULL while the slot is free */
   annulus_mapping *mapping; /* NULL once released */
   int next_free;
 } wrapper;
-
-typedef struct ring_entry {
-  annulus_ring ring;
-  struct ring_entry *next;
-  annulus_source *pump; /* NULL while the ring is driven by hand */
-} ring_entry;
-
-typedef struct environment_function {
-  environment *env;
-  int index;
-} environment_function;
 
 /* One zeroed allocation: untouched pages of the tables cost nothing. */
 struct environment {
   napi_env env;
   napi_async_cleanup_hook_handle hook;
   enum { RUNNING, ENDING, ENDED } state;
-  environment_function functions[ANNULUS_FUNCTIONS];
-  ring_entry *rings;
+  annulus_ring *rings;
   annulus_source *sources;
   int next_source_id;
   int fd_count;
@@ -62,10 +50,8 @@ wrapper *environment_wrapper(environment *env, int slot);
 void environment_unwrap(wrapper *wrapped);  /* the finalizer of the ArrayBuffer */
 void environment_release(wrapper *wrapped); /* drops the mapping; the wrapper stays */
 
-int environment_disown_fd(environment *env, int fd, int and_close);
-
-ring_entry *environment_ring(environment *env, int fd);
-void environment_close_ring(environment *env, ring_entry *entry);
+annulus_ring *environment_ring(environment *env, int fd);
+void environment_close_ring(environment *env, annulus_ring *ring);
 
 annulus_source *environment_new_source(environment *env, napi_value callback);
 annulus_source *environment_source(environment *env, int id);

@@ -4,6 +4,27 @@
 #include <stdlib.h>
 
 /*
+ * The few libuv calls made here, declared by hand: uv.h is not among Node's API headers. All are
+ * exported by the node executable and stable since libuv 1.19; handles are opaque and sized at run
+ * time by uv_handle_size().
+ */
+typedef struct uv_handle_s uv_handle_t;
+typedef void (*uv_callback)(uv_handle_t *handle);
+enum { UV_CHECK = 2, UV_IDLE = 6, UV_POLL = 8, UV_PREPARE = 9, UV_READABLE = 1 };
+size_t uv_handle_size(int type);
+void uv_handle_set_data(uv_handle_t *handle, void *data);
+void *uv_handle_get_data(const uv_handle_t *handle);
+void uv_close(uv_handle_t *handle, uv_callback on_close);
+void uv_ref(uv_handle_t *), uv_unref(uv_handle_t *);
+uint64_t uv_hrtime(void);
+int uv_poll_init(uv_loop_t *loop, uv_handle_t *handle, int fd);
+int uv_poll_start(uv_handle_t *handle, int events, void (*callback)(uv_handle_t *, int, int));
+int uv_prepare_init(uv_loop_t *, uv_handle_t *), uv_prepare_start(uv_handle_t *, uv_callback);
+int uv_check_init(uv_loop_t *, uv_handle_t *), uv_check_start(uv_handle_t *, uv_callback);
+int uv_idle_init(uv_loop_t *, uv_handle_t *), uv_idle_start(uv_handle_t *, uv_callback);
+int uv_idle_stop(uv_handle_t *);
+
+/*
  * Longest stretch one turn of the loop may spend in the pump before timers and other handles get
  * their turn: shorter costs throughput at depth 1, longer delays a 1 ms timer.
  */
@@ -46,10 +67,7 @@ static void on_handle_closed(uv_handle_t *handle) {
 void annulus_source_close(annulus_source *source) {
   if (source->closing) return;
   source->closing = 1;
-  if (source->open_handles == 0) {
-    source->closed(source);
-    return;
-  }
+  if (source->open_handles == 0) return source->closed(source);
   for (int i = 0; i < HANDLE_COUNT; i++) {
     if (source->handles[i] != NULL) uv_close(source->handles[i], on_handle_closed);
   }
@@ -91,10 +109,9 @@ static void on_pump(uv_handle_t *handle) {
   pump(uv_handle_get_data(handle));
 }
 
+/* The poll handle only wakes the loop: the check handle, which runs right after, does the work. */
 static void on_pump_poll(uv_handle_t *handle, int status, int events) {
-  (void)status;
-  (void)events;
-  pump(uv_handle_get_data(handle));
+  (void)handle, (void)status, (void)events;
 }
 
 int annulus_pump_start(annulus_source *source, uv_loop_t *loop, annulus_ring *ring) {

@@ -1,13 +1,13 @@
 /*
- * Annulus on libuv's loop: the pump that drives a ring, and watchers of single descriptors.
- *
- * Knows libuv but no JavaScript: work is handed up through function pointers.
+ * Annulus on libuv's loop: the pump that drives a ring, and watchers of single descriptors. Knows
+ * libuv but no JavaScript: work is handed up through function pointers.
  */
 #ifndef ANNULUS_LOOP_H
 #define ANNULUS_LOOP_H
 
 #include "ring.h"
-#include "uv_abi.h"
+
+typedef struct uv_loop_s uv_loop_t;
 
 /* A group of libuv handles that share one callback. */
 typedef struct annulus_source annulus_source;
@@ -21,7 +21,7 @@ struct annulus_source {
   int (*call)(annulus_source *source, int events);
   void (*closed)(annulus_source *source);
   annulus_ring *ring;      /* NULL for a watcher */
-  uv_handle_t *handles[4]; /* poll, and for a pump prepare, check and idle */
+  struct uv_handle_s *handles[4]; /* poll, and for a pump prepare, check and idle */
   int open_handles;
   int running;
   int idling;

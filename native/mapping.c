@@ -40,32 +40,23 @@ static int map_range(size_t length, const annulus_piece *pieces, size_t count, v
   return 0;
 }
 
-static void registry_add(annulus_mapping *mapping) {
-  pthread_mutex_lock(&registry_lock);
-  mapping->id = next_id;
-  next_id = next_id == INT_MAX ? 1 : next_id + 1;
-  mapping->next = registry;
-  registry = mapping;
-  pthread_mutex_unlock(&registry_lock);
-}
-
 int annulus_mapping_create(size_t length, const annulus_piece *pieces, size_t count,
                            annulus_mapping **out) {
-  if (length == 0 || count == 0) return -EINVAL;
   void *base = NULL;
-  int status = map_range(length, pieces, count, &base);
+  int status = length == 0 || count == 0 ? -EINVAL : map_range(length, pieces, count, &base);
   if (status < 0) return status;
   annulus_mapping *mapping = calloc(1, sizeof *mapping);
   if (mapping == NULL || madvise(base, length, MADV_DONTFORK) < 0) {
-    int error = mapping == NULL ? ENOMEM : errno;
+    status = mapping == NULL ? -ENOMEM : -errno;
     free(mapping);
     munmap(base, length);
-    return -error;
+    return status;
   }
-  mapping->base = base;
-  mapping->length = length;
-  mapping->references = 1;
-  registry_add(mapping);
+  pthread_mutex_lock(&registry_lock);
+  *mapping = (annulus_mapping){registry, base, length, next_id, 1};
+  next_id = next_id == INT_MAX ? 1 : next_id + 1;
+  registry = mapping;
+  pthread_mutex_unlock(&registry_lock);
   *out = mapping;
   return 0;
 }
@@ -80,6 +71,7 @@ annulus_mapping *annulus_mapping_acquire(int id) {
 }
 
 void annulus_mapping_release(annulus_mapping *mapping) {
+  if (mapping == NULL) return;
   pthread_mutex_lock(&registry_lock);
   int last = --mapping->references == 0;
   if (last) {
@@ -88,7 +80,6 @@ void annulus_mapping_release(annulus_mapping *mapping) {
     *link = mapping->next;
   }
   pthread_mutex_unlock(&registry_lock);
-  if (!last) return;
-  munmap(mapping->base, mapping->length);
-  free(mapping);
+  if (last) munmap(mapping->base, mapping->length);
+  if (last) free(mapping);
 }

@@ -1,8 +1,6 @@
 /*
- * Reference-counted memory mappings, shared by every environment of the process.
- *
- * Pure C: returns -errno, knows no JavaScript. A mapping is unmapped when its last reference is
- * dropped, whichever thread that happens on.
+ * Reference-counted memory mappings, shared by every environment of the process and unmapped with
+ * their last reference, on whichever thread. Pure C: returns -errno, knows no JavaScript.
  */
 #ifndef ANNULUS_MAPPING_H
 #define ANNULUS_MAPPING_H
@@ -27,10 +25,9 @@ typedef struct annulus_mapping {
 } annulus_mapping;
 
 /*
- * Maps `count` pieces into one range of `length` bytes. A single piece that covers the range is one
- * plain mmap (io_uring refuses a caller-chosen address); several are placed by MAP_FIXED over a
- * reservation, so no other thread can take the addresses in between.
- * The range is not inherited by fork(): a child would share pages the kernel writes into.
+ * Maps `count` pieces into one range, which fork() does not pass on. A single piece is one plain mmap
+ * (io_uring refuses a chosen address); several are placed over a reservation, so that no other
+ * thread can take the addresses in between.
  */
 int annulus_mapping_create(size_t length, const annulus_piece *pieces, size_t count,
                            annulus_mapping **out);

@@ -3,34 +3,14 @@
 
 #include <errno.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Values of the io_uring ABI, here because old systems lack the header that defines them. */
 enum { ENTER_GETEVENTS = 1, ENTER_EXT_ARG = 8, NEED_GETEVENTS = 2 | 4 /* overflow, taskrun */ };
-enum { CQE_F_MORE = 2, CQE_F_SKIP = 32, CQE_F_32 = 32768 };
+enum { CQE_BYTES = 16, CQE_FLAGS_WORD = 3, CQE_F_MORE = 2, CQE_F_SKIP = 32, CQE_F_32 = 32768 };
 enum { REGISTER_SYNC_CANCEL = 24, CANCEL_ALL_ANY = 1 | 4 };
 
-typedef struct cqe {
-  uint64_t user_data;
-  int32_t result;
-  uint32_t flags;
-} cqe;
-
-typedef struct sync_cancel {
-  uint64_t address;
-  int32_t fd;
-  uint32_t flags;
-  int64_t seconds;
-  int64_t nanoseconds;
-  uint64_t reserved[4];
-} sync_cancel;
-
-typedef struct getevents_arg {
-  uint64_t sigmask;
-  uint64_t sigmask_size;
-  uint64_t timespec;
-} getevents_arg;
+enum { DRAIN_STEP_MS = 20 }; /* one step of waiting for requests to end */
 
 int annulus_ring_init(annulus_ring *ring, int fd, annulus_mapping *rings, annulus_mapping *control,
                       const int32_t *layout) {
@@ -96,33 +76,29 @@ static int32_t discard_completions(annulus_ring *ring) {
   int32_t ended = 0;
   while (head != tail) {
     size_t index = head & (ring->cq_entries - 1);
-    const cqe *entry = (const cqe *)(ring->cqes + index * ring->cqe_size);
-    if ((entry->flags & (CQE_F_MORE | CQE_F_SKIP)) == 0) ended++;
-    head += (entry->flags & CQE_F_32) != 0 && ring->cqe_size == sizeof(cqe) ? 2 : 1;
+    uint32_t flags = ((const uint32_t *)(ring->cqes + index * ring->cqe_size))[CQE_FLAGS_WORD];
+    if ((flags & (CQE_F_MORE | CQE_F_SKIP)) == 0) ended++;
+    head += (flags & CQE_F_32) != 0 && ring->cqe_size == CQE_BYTES ? 2 : 1;
   }
   /* Release: the kernel may overwrite the entries only after they were read. */
   __atomic_store_n(ring->word[CQ_HEAD], head, __ATOMIC_RELEASE);
   return ended;
 }
 
-static int64_t now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int annulus_ring_drain(annulus_ring *ring, int timeout_ms) {
-  int64_t deadline = now_ms() + timeout_ms;
   /* Entries the kernel has not consumed never run: count from the SQ head, not from PREPARED. */
   uint32_t consumed = acquire(ring, SQ_HEAD);
   int32_t left = (int32_t)(consumed - (uint32_t)ring->control[CONTROL_ENDED]);
-  while ((left -= discard_completions(ring)) > 0) {
-    if (now_ms() >= deadline) return -ETIMEDOUT;
-    sync_cancel cancel = {.fd = -1, .flags = CANCEL_ALL_ANY, .nanoseconds = 20000000};
-    syscall(SYS_io_uring_register, ring->fd, REGISTER_SYNC_CANCEL, &cancel, 1);
-    int64_t wait[2] = {0, 20000000};
-    getevents_arg arg = {.timespec = (uint64_t)(uintptr_t)wait};
-    syscall(SYS_io_uring_enter, ring->fd, 0, 1, ENTER_GETEVENTS | ENTER_EXT_ARG, &arg, sizeof arg);
+  int64_t step[2] = {0, DRAIN_STEP_MS * 1000000};
+  /* struct io_uring_sync_cancel_reg: address, fd -1 and flags, time limit */
+  uint64_t cancel[8] = {0, (uint64_t)CANCEL_ALL_ANY << 32 | 0xffffffff, 0, (uint64_t)step[1]};
+  /* struct io_uring_getevents_arg: signal mask, its size, time limit */
+  uint64_t arg[3] = {0, 0, (uint64_t)(uintptr_t)step};
+  unsigned flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
+  for (int waited = 0; (left -= discard_completions(ring)) > 0; waited += DRAIN_STEP_MS) {
+    if (waited >= timeout_ms) return -ETIMEDOUT;
+    syscall(SYS_io_uring_register, ring->fd, REGISTER_SYNC_CANCEL, cancel, 1);
+    syscall(SYS_io_uring_enter, ring->fd, 0, 1, flags, arg, sizeof arg);
   }
   ring->control[CONTROL_ENDED] = (int32_t)consumed;
   return 0;

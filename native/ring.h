@@ -1,9 +1,7 @@
 /*
- * What must be done to an io_uring while JavaScript is not running: submit and look for completions
- * from the event loop, and cancel, drain and close when an environment ends.
- *
- * Pure C: returns -errno, knows no JavaScript. JavaScript prepares requests and reaps completions
- * itself in the same mapped memory; the two sides run on one thread and share `control`.
+ * What must be done to an io_uring while JavaScript is not running: submitting from the event loop,
+ * and cancelling, draining, closing when an environment ends. Pure C: returns -errno. JavaScript
+ * itself prepares and reaps in the same memory, on the same thread; the two share `control`.
  */
 #ifndef ANNULUS_RING_H
 #define ANNULUS_RING_H
@@ -27,6 +25,8 @@ enum {
 enum { SQ_HEAD, SQ_TAIL, SQ_FLAGS, CQ_HEAD, CQ_TAIL, CQES, CQ_ENTRIES, CQE_SIZE, LAYOUT_WORDS };
 
 typedef struct annulus_ring {
+  struct annulus_ring *next;
+  void *pump; /* the source that drives it; NULL while it is driven by hand */
   int fd;
   annulus_mapping *rings;
   annulus_mapping *control_page;
@@ -37,10 +37,7 @@ typedef struct annulus_ring {
   uint32_t cqe_size;
 } annulus_ring;
 
-/*
- * Checks the layout against the mappings. Takes over the descriptor and one reference to each
- * mapping; on failure takes nothing.
- */
+/* Checks the layout; takes over the descriptor and a reference to each mapping, or nothing. */
 int annulus_ring_init(annulus_ring *ring, int fd, annulus_mapping *rings, annulus_mapping *control,
                       const int32_t *layout);
 
@@ -53,10 +50,7 @@ int annulus_ring_has_news(const annulus_ring *ring);
 /* Whether another turn would find something to submit or to reap. */
 int annulus_ring_has_work(const annulus_ring *ring);
 
-/*
- * Cancels everything and waits until each submitted request has completed.
- * Returns 0, or -ETIMEDOUT when the kernel may still write into the requests' memory.
- */
+/* Cancels all and waits until it has ended; -ETIMEDOUT if the kernel may still write memory. */
 int annulus_ring_drain(annulus_ring *ring, int timeout_ms);
 
 /* Closes the descriptor and drops the mappings. */

@@ -7,7 +7,7 @@ import { channel } from 'node:diagnostics_channel';
 import { CQE } from '../sys/abi.ts';
 import { AbortError, AnnulusError, checkInteger, ERRNO, SystemError } from '../sys/errors.ts';
 import { syscall } from '../sys/linux.ts';
-import { native } from '../sys/native.ts';
+import { native, SOURCE } from '../sys/native.ts';
 import { OP, opcodeLabel } from '../uring/opcodes.ts';
 import { Ring } from '../uring/ring.ts';
 import type { RingStats } from '../uring/ring.ts';
@@ -112,13 +112,13 @@ export abstract class Engine {
   /** Lets requests in flight keep the process alive. This is how it starts. */
   ref(): void {
     this.wantsLoop = true;
-    if (this.ring.inFlight > 0) native().reference(this.sourceId, 1);
+    if (this.ring.inFlight > 0) native().source(this.sourceId, SOURCE.REF);
   }
 
   /** Lets the process end although requests are in flight. */
   unref(): void {
     this.wantsLoop = false;
-    native().reference(this.sourceId, 0);
+    native().source(this.sourceId, SOURCE.UNREF);
   }
 
   /**
@@ -146,7 +146,7 @@ export abstract class Engine {
 
   /** @internal The promise of a request just prepared under `token`. */
   protected promiseOf<T>(token: number, key: number): Promise<T> {
-    if (!this.ring.referenced && this.wantsLoop) native().reference(this.sourceId, 1);
+    if (!this.ring.referenced && this.wantsLoop) native().source(this.sourceId, SOURCE.REF);
     return this.slots.promise<T>(token, key);
   }
 
@@ -204,7 +204,7 @@ export abstract class Engine {
     }
     this.slots.attachments[slot] = attachment;
     this.watchSignal(slot, attachment);
-    if (!this.ring.referenced && this.wantsLoop) native().reference(this.sourceId, 1);
+    if (!this.ring.referenced && this.wantsLoop) native().source(this.sourceId, SOURCE.REF);
   }
 
   private watchSignal(slot: number, attachment: Attachment): void {

@@ -23,12 +23,9 @@ export interface Native {
   ownFd(fd: number): number;
   disownFd(fd: number, close: 0 | 1): number;
   adoptRing(fd: number, ringsId: number, controlId: number, layout: Int32Array): number;
-  drainRing(fd: number, milliseconds: number): number;
   closeRing(fd: number): number;
-  startPump(ringFd: number, callback: () => void): number;
   watch(fd: number, events: number, callback: (events: number) => void): number;
-  reference(sourceId: number, on: 0 | 1): number;
-  closeSource(sourceId: number): number;
+  source(id: number, action: 0 | 1 | 2): number;
   /** System call numbers of this architecture, by name. */
   readonly numbers: Readonly<Record<string, number>>;
   /** Bytes of a memory page. */
@@ -61,6 +58,9 @@ export const RING_LAYOUT = [
 
 /** Events a watcher can wait for, and reports. */
 export const WATCH = { READABLE: 1, DISCONNECT: 4 } as const;
+
+/** What `source()` can do to an event source. */
+export const SOURCE = { UNREF: 0, REF: 1, CLOSE: 2 } as const;
 
 /** Pin word bit: the ArrayBuffer is gone, the mapping goes with the last pin. */
 export const DOOMED = 0x40000000;

@@ -2,7 +2,7 @@
  * Watching a descriptor on Node's event loop.
  */
 import { check } from './errors.ts';
-import { native } from './native.ts';
+import { native, SOURCE } from './native.ts';
 import type { Native } from './native.ts';
 
 /**
@@ -24,18 +24,18 @@ export class Watcher {
 
   /** Keeps the event loop alive. */
   ref(): void {
-    this.#native.reference(this.#id, 1);
+    this.#native.source(this.#id, SOURCE.REF);
   }
 
   /** Lets the event loop end. */
   unref(): void {
-    this.#native.reference(this.#id, 0);
+    this.#native.source(this.#id, SOURCE.UNREF);
   }
 
   /** Stops watching. The descriptor stays open. */
   close(): void {
     if (this.#id === 0) return;
-    this.#native.closeSource(this.#id);
+    this.#native.source(this.#id, SOURCE.CLOSE);
     this.#id = 0;
   }
 }

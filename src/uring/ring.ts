@@ -216,7 +216,7 @@ export class Ring extends TimerRequests {
 
   /** @internal Drives this ring from the event loop: `reap` is called when completions are ready. */
   startPump(reap: () => void): number {
-    return this.#native.startPump(this.fd, reap);
+    return this.#native.watch(this.fd, 0, reap);
   }
 
   /** @internal Errno of the pump's last enter; see native/ring.c. */

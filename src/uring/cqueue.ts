@@ -89,11 +89,12 @@ export class CompletionQueue {
         }
         callback(token, result, flags);
         head = this.head; // the callback may have drained, too
+        if (words.length === 0) break; // or closed the ring
       }
     } finally {
       this.completed += reaped;
       // SYNC POINT: release, the kernel may reuse the entries only now that they were read.
-      Atomics.store(words, this.headIndex, this.head);
+      if (words.length !== 0) Atomics.store(words, this.headIndex, this.head);
     }
     return reaped;
   }

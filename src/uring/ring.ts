@@ -63,6 +63,7 @@ export class Ring extends TimerRequests {
   #overflows = 0;
   #batchSize = 0;
   #closed = false;
+  #finalStats: RingStats | undefined;
 
   /**
    * @throws {AnnulusError} `ERR_ANNULUS_URING_UNAVAILABLE` with the likely cause and the remedy;
@@ -113,7 +114,7 @@ export class Ring extends TimerRequests {
 
   /** Completions ready to be reaped. */
   get ready(): number {
-    return this.#completions.ready;
+    return this.#closed ? 0 : this.#completions.ready;
   }
 
   /** Requests prepared whose terminal completion is not reaped. */
@@ -122,6 +123,7 @@ export class Ring extends TimerRequests {
   }
 
   get stats(): RingStats {
+    if (this.#finalStats !== undefined) return this.#finalStats;
     return {
       enters: this.#enters + this.control[CONTROL.ENTERS]!,
       submitted: this.#submitted + this.control[CONTROL.SUBMITTED]!,
@@ -202,6 +204,7 @@ export class Ring extends TimerRequests {
     this.#closed = true;
     this.#forgetUnsubmitted();
     const drained = this.#drainForClose();
+    this.#finalStats = this.stats;
     this.#native.closeRing(this.fd);
     this.register.unpinAll();
     if (drained) this.holds.close();
@@ -254,7 +257,11 @@ export class Ring extends TimerRequests {
     while (this.inFlight > 0) {
       if (performance.now() >= until) return false;
       cancelEverything(this.fd);
-      this.#enterTimed(1, 20);
+      try {
+        this.#enterTimed(1, 20);
+      } catch {
+        return false; // the descriptor is gone: nothing more can be learnt from it
+      }
       this.#completions.drain(ignore);
     }
     return true;

@@ -7,6 +7,6 @@
 export { alloc, MirroredRing, Region } from './memory/index.ts';
 export { Proactor } from './proactor/index.ts';
 export { AbortError, AnnulusError, SystemError } from './sys/errors.ts';
-export type { AnnulusErrorCode } from './sys/errors.ts';
+export type { AnnulusErrorCode, SystemErrorDetails } from './sys/errors.ts';
 export { probe, Ring } from './uring/index.ts';
 export type { Probe } from './uring/index.ts';

@@ -160,6 +160,7 @@ export class Channel {
     this.#memory.release();
   }
 
+  /** `close()`, at the end of a block that declares it with `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -5,7 +5,7 @@
  */
 export { Channel } from './channel.ts';
 export type { ChannelOptions, StdioEntry } from './channel.ts';
-export type { BlockOptions, WaitOptions } from './end.ts';
+export type { BlockOptions, EndDescriptors, WaitOptions } from './end.ts';
 export type { ChannelHandle, Role } from './handle.ts';
 export { Receiver } from './receiver.ts';
 export { Sender } from './sender.ts';

@@ -120,6 +120,7 @@ export class Receiver extends End {
     this.finish(STATE.CLOSED);
   }
 
+  /** `close()`, at the end of a block that declares it with `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

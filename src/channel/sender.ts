@@ -140,6 +140,7 @@ export class Sender extends End {
     this.finish(STATE.FAILED);
   }
 
+  /** `close()`, not `end()`: a block that is left by an error has not sent everything. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -10,12 +10,15 @@ export interface Watch {
   ref(): void;
   /** Lets the process end. */
   unref(): void;
+  /** Stops watching. The descriptor stays open. */
   close(): void;
 }
 
 /** Watches descriptors. */
 export interface Waiter {
   /**
+   * Watches a descriptor until the watch is closed. It must not keep the process alive by itself.
+   *
    * @param events - 1: readable, 4: the peer is gone.
    * @param callback - Called again and again while the descriptor is ready.
    */

@@ -142,6 +142,7 @@ export class MirroredRing {
     this.#length = 0;
   }
 
+  /** `close()`, at the end of a block that declares it with `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

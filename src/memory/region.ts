@@ -116,6 +116,7 @@ export class Region {
     return this.#buffer;
   }
 
+  /** `close()`, at the end of a block that declares it with `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

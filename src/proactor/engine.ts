@@ -130,6 +130,7 @@ export abstract class Engine {
     return this.closing;
   }
 
+  /** `close()`, at the end of a block that declares it with `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -3,7 +3,7 @@
  */
 import { REGISTER } from '../sys/abi.ts';
 import type { RegisterName } from '../sys/abi.ts';
-import { checkInteger, ERRNO, invalidArgType, SystemError } from '../sys/errors.ts';
+import { AnnulusError, checkInteger, ERRNO, invalidArgType, SystemError } from '../sys/errors.ts';
 import { resourceLimit, RLIMIT, syscall } from '../sys/linux.ts';
 import type { SyscallArgument } from '../sys/native.ts';
 import { pin, unpin } from '../memory/pins.ts';
@@ -18,7 +18,7 @@ const MAX_FILES = 32768;
 
 /** What a ring registers; reached as `ring.register`. */
 export class Registrar {
-  readonly #fd: number;
+  #fd: number;
   #pinned: number[] = [];
 
   /** @internal */
@@ -55,7 +55,7 @@ export class Registrar {
   /** Takes the registered memory back. Linux 5.1. */
   unregisterBuffers(): void {
     this.#call('UNREGISTER_BUFFERS', null, 0);
-    this.unpinAll();
+    this.#unpinAll();
   }
 
   /** Registers descriptors; -1 leaves a slot empty. Linux 5.1. */
@@ -95,14 +95,21 @@ export class Registrar {
     this.#call('UNREGISTER_EVENTFD', null, 0);
   }
 
-  /** @internal Lets go of registered memory; the ring's end does it for the kernel. */
-  unpinAll(): void {
+  /** @internal The ring has ended, and with it, for the kernel, its registrations. */
+  retire(): void {
+    // The number may soon be another descriptor's.
+    this.#fd = -1;
+    this.#unpinAll();
+  }
+
+  #unpinAll(): void {
     const pinned = this.#pinned;
     this.#pinned = [];
     for (const slot of pinned) unpin(slot);
   }
 
   #call(name: RegisterName, argument: SyscallArgument, count: number): void {
+    if (this.#fd < 0) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
     const result = syscall('io_uring_register', this.#fd, REGISTER[name], argument, count);
     if (result < 0) {
       throw new SystemError(result, 'io_uring_register', { message: explain(name, result) });

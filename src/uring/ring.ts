@@ -108,6 +108,7 @@ export class Ring extends TimerRequests {
     return this.memory.cqEntries;
   }
 
+  /** Whether {@link Ring.close} was called. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -119,9 +120,11 @@ export class Ring extends TimerRequests {
 
   /** Requests prepared whose terminal completion is not reaped. */
   get inFlight(): number {
+    if (this.retired) return 0;
     return (this.tail - this.control[CONTROL.ENDED]!) | 0;
   }
 
+  /** Counters since the ring was made. */
   get stats(): RingStats {
     if (this.#finalStats !== undefined) return this.#finalStats;
     return {
@@ -154,10 +157,11 @@ export class Ring extends TimerRequests {
   /**
    * Submits, then blocks this thread until `count` completions are ready.
    *
-   * @param timeout - Milliseconds after which it returns all the same. Linux 5.11.
+   * @param options - `timeout`: milliseconds after which it returns all the same. Linux 5.11.
    * @throws {RangeError} `ERR_OUT_OF_RANGE` if it would wait for ever: nothing is in flight.
    */
   submitAndWait(count: number, options?: { readonly timeout?: number }): number {
+    this.#checkOpen();
     checkInteger('count', count, 0, this.completionEntries);
     if (count > 0 && this.inFlight === 0 && this.ready < count) {
       throw outOfRange(
@@ -206,13 +210,15 @@ export class Ring extends TimerRequests {
     const drained = this.#drainForClose();
     this.#finalStats = this.stats;
     this.#native.closeRing(this.fd);
-    this.register.unpinAll();
+    this.register.retire();
     if (drained) this.holds.close();
+    this.retire();
     this.memory.sqes.close();
     this.memory.rings.close();
     this.memory.control.close();
   }
 
+  /** `close()`, at the end of a block that declares it with `using`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -42,6 +42,8 @@ export abstract class RequestQueue {
   private readonly dirty: Uint8Array;
   private dirtyCount = 0;
   private lastEntry = 0;
+  /** @internal Whether the memory of the queues is gone. */
+  protected retired = false;
 
   /** @internal */
   protected constructor(memory: RingMemory) {
@@ -64,13 +66,14 @@ export abstract class RequestQueue {
 
   /** Entries that can be prepared before the next `submit()`. */
   get space(): number {
+    if (this.retired) return 0;
     this.headSeen = Atomics.load(this.ringWords, this.headIndex);
     return this.memory.sqEntries - ((this.tail - this.headSeen) | 0);
   }
 
   /** Prepared requests the kernel has not consumed yet. */
   get unsubmitted(): number {
-    return this.memory.sqEntries - this.space;
+    return this.retired ? 0 : this.memory.sqEntries - this.space;
   }
 
   /**
@@ -247,6 +250,12 @@ export abstract class RequestQueue {
     this.control[CONTROL.PREPARED] = from;
   }
 
+  /** @internal Makes every further request find a full queue, and so the error that names the close. */
+  protected retire(): void {
+    this.headSeen = (this.tail - this.memory.sqEntries) | 0;
+    this.retired = true;
+  }
+
   /** @internal Calls back with token and hold of each entry the kernel has not consumed. */
   protected eachUnsubmitted(visit: (token: number, hold: number) => void): number {
     const head = Atomics.load(this.ringWords, this.headIndex);
@@ -272,6 +281,7 @@ export abstract class RequestQueue {
    */
   requireSpace(count: number = 1): void {
     if (this.hasSpace(count)) return;
+    if (this.retired) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
     throw new AnnulusError(
       'ERR_ANNULUS_SQ_FULL',
       `${this.unsubmitted} of ${this.memory.sqEntries} submission queue entries are prepared and ` +

@@ -54,6 +54,7 @@ export abstract class TimerRequests extends SocketRequests {
    * many milliseconds. Completes with -`ETIME` if that happened, -`ECANCELED` if not. Linux 5.5.
    */
   linkTimeout(token: number, milliseconds: number): number {
+    this.checkToken(token);
     checkMilliseconds(milliseconds);
     this.requireSpace();
     this.flagLast(SQE.IO_LINK);

@@ -57,10 +57,12 @@ function remedyFor(errno: number): [UnavailableCause, string] {
       // No such call: an old kernel, a kernel built without it, gVisor, or a filter that says so.
       return underSeccomp() ? filterRemedy() : ['kernel', kernelRemedy()];
     case ERRNO.ENOMEM:
-      // Before 5.12 rings count against RLIMIT_MEMLOCK; later against the memory cgroup.
+      // Before 5.12, and again on newer kernels (seen on 6.18), rings count against RLIMIT_MEMLOCK of
+      // users without CAP_IPC_LOCK; on all others against the memory cgroup.
       return [
         'limit',
-        'There is not enough memory: raise the memory cgroup, or RLIMIT_MEMLOCK (ulimit -l) before Linux 5.12.',
+        'The memory of a ring may not be locked: raise RLIMIT_MEMLOCK (ulimit -l), which is counted ' +
+          'per user over all processes, make smaller rings, or raise the memory cgroup.',
       ];
     case ERRNO.EMFILE:
       return ['limit', 'This process has too many open files: raise RLIMIT_NOFILE (ulimit -n).'];

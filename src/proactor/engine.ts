@@ -79,6 +79,8 @@ export abstract class Engine {
   private readonly sourceId: number;
   private readonly onCompletion: (token: number, result: number, flags: number) => void;
   private wantsLoop = true;
+  /** Whether the ring's descriptor was closed by somebody else. */
+  private gone = false;
   private closing: Promise<void> | undefined;
   private onIdle: (() => void) | undefined;
 
@@ -153,12 +155,18 @@ export abstract class Engine {
 
   /** @internal Any request that is more than a plain transfer, or has to wait. */
   protected request<T>(op: number, attachment: Attachment, prepare: Prepare): Promise<T> {
-    return new Promise<unknown>((resolve, reject) => {
+    return new Promise<unknown>((resolve, rejectPromise) => {
+      const reject = this.releasing(attachment, rejectPromise);
       const { signal, timeout } = attachment.options ?? {};
-      if (this.closing !== undefined) throw closedError();
-      if (signal?.aborted === true) throw new AbortError(signal.reason);
-      if (timeout !== undefined) checkInteger('timeout', timeout, 0, Number.MAX_SAFE_INTEGER);
-      const start = (): void => this.start(op, attachment, prepare, resolve, reject);
+      try {
+        if (this.closing !== undefined) throw closedError();
+        if (signal?.aborted === true) throw new AbortError(signal.reason);
+        if (timeout !== undefined) checkInteger('timeout', timeout, 0, Number.MAX_SAFE_INTEGER);
+      } catch (error) {
+        reject(error);
+        return;
+      }
+      const start = (): void => this.start(op, attachment, prepare, resolve, rejectPromise);
       if (this.slots.free > 0 && this.line.length === 0 && this.makeSpace(2)) start();
       else this.line.add({ start, reject, signal });
     }) as Promise<T>;
@@ -181,6 +189,16 @@ export abstract class Engine {
     } catch {
       // The process is going away and nobody can be told; what was submitted runs all the same.
     }
+  }
+
+  /** Rejects a request that never starts: what it borrowed goes back to the pool. */
+  private releasing(attachment: Attachment, reject: Reject): Reject {
+    const { bounced } = attachment;
+    if (bounced === undefined) return reject;
+    return (reason) => {
+      this.bounces.release(bounced);
+      reject(reason);
+    };
   }
 
   private start(
@@ -220,12 +238,24 @@ export abstract class Engine {
 
   /** Called by the shim when completions are ready, or when entering the kernel failed for good. */
   private reap(): void {
-    const error = this.ring.pumpError;
-    if (error !== 0 && this.ring.ready === 0) this.failUnsubmitted(-error);
-    this.ring.drain(this.onCompletion);
+    const failure = this.drain();
+    if (failure !== 0) this.fail(failure);
     while (this.line.length > 0 && this.slots.free > 0 && this.makeSpace(2)) this.line.next();
     if (statsChannel.hasSubscribers) statsChannel.publish(this.stats);
-    if (this.onIdle !== undefined && this.ring.inFlight === 0) this.onIdle();
+    if (this.onIdle !== undefined && (this.ring.inFlight === 0 || this.gone)) this.onIdle();
+  }
+
+  /** Settles what has completed; returns the errno of an enter that failed for good, or 0. */
+  private drain(): number {
+    const failure = this.ring.ready === 0 ? -this.ring.pumpError : 0;
+    try {
+      this.ring.drain(this.onCompletion);
+    } catch (error) {
+      // Entering failed; the completions before that are settled.
+      if (error instanceof SystemError) return error.errno;
+      throw error;
+    }
+    return failure;
   }
 
   private complete(token: number, result: number, flags: number): void {
@@ -306,18 +336,37 @@ export abstract class Engine {
     return this.ring.hasSpace(count);
   }
 
-  /** The ring cannot be entered any more: requests the kernel never saw fail with the reason. */
-  private failUnsubmitted(errno: number): void {
+  /**
+   * The ring cannot be entered any more: requests the kernel never saw fail with the reason. If its
+   * descriptor was closed by somebody else, those the kernel has fail too, because nobody would ever
+   * hear of their end; their memory stays mapped, because the kernel may still use it.
+   */
+  private fail(errno: number): void {
     this.ring.takeUnsubmitted((token) => {
       const slot = this.slots.slotOf(token);
       if (slot < 0) return;
-      const reject = this.slots.rejectOf(slot);
-      const attachment = this.slots.attachments[slot];
-      this.slots.release(slot);
-      if (attachment?.bounced !== undefined) this.bounces.release(attachment.bounced);
-      attachment?.multishot?.completed(errno, false);
-      reject?.(new SystemError(errno, 'io_uring_enter'));
+      const bounced = this.slots.attachments[slot]?.bounced;
+      this.rejectSlot(slot, errno);
+      if (bounced !== undefined) this.bounces.release(bounced);
     });
+    // EBADF, or another file has the number now, which is no ring.
+    if (errno !== ERRNO.EBADF && errno !== ERRNO.ENOTSUP) return;
+    this.gone = true;
+    for (let slot = 0; slot < this.slots.size; slot++) {
+      if (this.slots.rejectOf(slot) !== undefined) this.rejectSlot(slot, errno);
+    }
+    native().source(this.sourceId, SOURCE.UNREF);
+  }
+
+  private rejectSlot(slot: number, errno: number): void {
+    const reject = this.slots.rejectOf(slot);
+    const attachment = this.slots.attachments[slot];
+    this.slots.release(slot);
+    if (attachment?.onAbort !== undefined) {
+      attachment.options?.signal?.removeEventListener('abort', attachment.onAbort);
+    }
+    attachment?.multishot?.completed(errno, false);
+    reject?.(new SystemError(errno, 'io_uring_enter'));
   }
 
   private hasChanges(): boolean {
@@ -329,7 +378,7 @@ export abstract class Engine {
     this.slots.ops.forEach((op, slot) => {
       if (WAITS.has(op) && this.slots.resolveOf(slot) !== undefined) this.cancelSlot(slot);
     });
-    if (this.ring.inFlight > 0) {
+    if (this.ring.inFlight > 0 && !this.gone) {
       await new Promise<void>((resolve) => {
         this.onIdle = resolve;
       });

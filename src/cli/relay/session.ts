@@ -4,8 +4,8 @@
 import { constants } from 'node:os';
 
 import { Channel } from '../../channel/index.ts';
-import { Proactor } from '../../proactor/index.ts';
 import { codeOf, failed, interrupted, RelayError } from './failure.ts';
+import type { FileIo } from './file-io.ts';
 import { KIND } from './frame.ts';
 import { removeOutput } from './output.ts';
 import type { Plan } from './plan.ts';
@@ -38,21 +38,31 @@ export interface Outcome {
   readonly destinationHashes: readonly string[];
 }
 
+/** What a session needs. */
+export interface RelayJob {
+  readonly plan: Plan;
+  /** Most bytes in flight. */
+  readonly memory: number;
+  /** Closed at the end. */
+  readonly io: FileIo;
+  readonly watcher: Watcher;
+}
+
 /** Everything one relay holds. */
 class Session {
   readonly #plan: Plan;
   readonly #watcher: Watcher;
   readonly #stop = new AbortController();
   readonly #channel: Channel;
-  readonly #io: Proactor;
+  readonly #io: FileIo;
   readonly #writer: WriterLink;
   readonly #sourceHashes: string[] = [];
 
-  constructor(plan: Plan, memory: number, watcher: Watcher) {
+  constructor({ plan, memory, io, watcher }: RelayJob) {
     this.#plan = plan;
     this.#watcher = watcher;
+    this.#io = io;
     this.#channel = Channel.create({ capacity: memory });
-    this.#io = new Proactor({ entries: 128 });
     const onFailure = (failure: RelayError): void => this.#stop.abort(failure);
     this.#writer = new WriterLink(this.#channel, plan.temporary, onFailure);
   }
@@ -103,7 +113,8 @@ class Session {
   async failure(error: unknown): Promise<RelayError> {
     const reason: unknown = this.#stop.signal.aborted ? this.#stop.signal.reason : error;
     // A broken channel is only the effect: the writer may have told the cause, or its end will.
-    if (codeOf(reason)?.startsWith('ERR_ANNULUS_PEER') === true) {
+    const code = codeOf(reason);
+    if (code === 'ERR_ANNULUS_PEER_DIED' || code === 'ERR_ANNULUS_PEER_CLOSED') {
       await Promise.race([this.#writer.ended(), briefly()]);
     }
     return this.#writer.failure === undefined || this.#interruptedBy(reason)
@@ -176,14 +187,14 @@ class Session {
  *
  * @throws {RelayError} after everything incomplete was removed.
  */
-export async function relay(plan: Plan, memory: number, watcher: Watcher): Promise<Outcome> {
+export async function relay(job: RelayJob): Promise<Outcome> {
   let session: Session | undefined;
   const onSignal = (signal: NodeJS.Signals): void =>
     session?.stop(interrupted(signal, constants.signals[signal]));
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.once(signal, onSignal);
   try {
-    session = new Session(plan, memory, watcher);
+    session = new Session(job);
     try {
       return await session.run();
     } catch (error) {

@@ -4,8 +4,8 @@
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 
-import { probe } from '../../uring/index.ts';
 import { EXIT, messageOf, RelayError } from './failure.ts';
+import { openFileIo } from './file-io.ts';
 import { MEMORY_MAX, MEMORY_MIN } from './limits.ts';
 import { makePlan } from './plan.ts';
 import type { Plan } from './plan.ts';
@@ -68,14 +68,12 @@ export function registerRelay(program: Command, finish: (code: number) => void):
 }
 
 async function run(src: string, dst: string, options: Options): Promise<void> {
-  const { available, reason } = probe();
-  if (!available) {
-    const why = (reason ?? 'io_uring is not available').replace(/\.$/, '');
-    throw new RelayError(`${why}. Nothing was written`, { exitCode: EXIT.REFUSED });
-  }
+  const io = openFileIo();
   const plan = makePlan(src, dst);
   const progress = showProgress(plan.bytes, process.stderr);
-  const outcome = await relay(plan, options.memory, progress).finally(() => progress.end());
+  const outcome = await relay({ plan, memory: options.memory, io, watcher: progress }).finally(() =>
+    progress.end(),
+  );
   const comparison = options.compare ? await compare(plan) : { skipped: '' };
   const facts = { plan, outcome, memory: options.memory, comparison };
   const text =

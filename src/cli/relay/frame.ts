@@ -78,8 +78,7 @@ export function decodeHeader(bytes: Uint8Array): Header {
   if (mode > 0o7777) throw malformed(`mode ${mode.toString(8)}`);
   const size = Number(view.getBigUint64(8, true));
   if (!Number.isSafeInteger(size)) throw malformed(`size ${size}`);
-  if (kind === KIND.LINK && size > PATH_BYTES_MAX)
-    throw malformed(`a link target of ${size} bytes`);
+  if (kind === KIND.LINK && size > PATH_BYTES_MAX) throw malformed(`a link of ${size} bytes`);
   const path = decoder.decode(bytes.subarray(FIXED_BYTES));
   const parts = path === '' ? [] : path.split('/');
   if (parts.some((part) => part === '' || part === '.' || part === '..') || path.includes('\0')) {

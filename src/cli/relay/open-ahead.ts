@@ -4,8 +4,8 @@
 import { closeSync, constants, fstatSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 
-import type { Proactor } from '../../proactor/index.ts';
 import { failed, RelayError } from './failure.ts';
+import type { FileIo } from './file-io.ts';
 
 /** Files open before their turn. */
 const AHEAD = 16;
@@ -22,12 +22,12 @@ export interface OpenFile {
 
 /** Opens the files of a list one after another, a few of them ahead. */
 export class OpenAhead {
-  readonly #io: Proactor;
+  readonly #io: FileIo;
   readonly #paths: Iterator<string>;
   readonly #queue: Promise<OpenFile>[] = [];
   readonly #open = new Set<number>();
 
-  constructor(io: Proactor, paths: Iterable<string>) {
+  constructor(io: FileIo, paths: Iterable<string>) {
     this.#io = io;
     this.#paths = paths[Symbol.iterator]();
   }

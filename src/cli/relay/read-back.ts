@@ -4,8 +4,8 @@
 import { createHash } from 'node:crypto';
 
 import { MirroredRing } from '../../memory/index.ts';
-import type { Proactor } from '../../proactor/index.ts';
 import { failed } from './failure.ts';
+import type { FileIo } from './file-io.ts';
 import { Flight } from './flight.ts';
 import { pieceLimits } from './limits.ts';
 import { OpenAhead } from './open-ahead.ts';
@@ -16,7 +16,7 @@ const MEMORY_BYTES = 4 * 1024 * 1024;
 /** What reading back needs. */
 export interface ReadBackJob {
   readonly files: readonly string[];
-  readonly io: Proactor;
+  readonly io: FileIo;
   readonly signal: AbortSignal;
   readonly onBytes: (bytes: number) => void;
   /** Hears the SHA-256 of every file, in order. */

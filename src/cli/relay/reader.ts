@@ -6,8 +6,8 @@ import { join } from 'node:path';
 
 import type { Sender } from '../../channel/index.ts';
 import { alloc } from '../../memory/index.ts';
-import type { Proactor } from '../../proactor/index.ts';
 import { failed, RelayError } from './failure.ts';
+import type { FileIo } from './file-io.ts';
 import { Flight } from './flight.ts';
 import { encodeHeader, headerBytes, KIND } from './frame.ts';
 import type { Header } from './frame.ts';
@@ -23,7 +23,7 @@ import type { Entry } from './walk.ts';
 export interface ReaderJob {
   readonly source: string;
   readonly entries: readonly Entry[];
-  readonly io: Proactor;
+  readonly io: FileIo;
   readonly sender: Sender;
   readonly signal: AbortSignal;
   /** Hears of every piece that was sent. */

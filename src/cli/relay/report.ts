@@ -10,6 +10,12 @@ import type { FileHash } from './summary.ts';
 import type { TransferMode } from './transfer.ts';
 import { formatBytes, formatCount, formatRate } from './units.ts';
 
+const NAMES: Readonly<Record<TransferMode['kind'], string>> = {
+  registered: 'on registered buffers',
+  plain: 'plain',
+  threads: "by Node's thread pool",
+};
+
 /** The same job by streams; why not, if it was not done. */
 export type Comparison = { readonly seconds: number } | { readonly skipped: string };
 
@@ -66,7 +72,7 @@ export function jsonReport({ plan, outcome, memory, comparison }: Facts): JsonRe
       destination: combinedHash(plan, outcome.destinationHashes),
     },
     hashes: plan.isTree ? fileHashes(plan, outcome.destinationHashes) : [],
-    modes: { reader: modeName(modes.reader), writer: modeName(modes.writer) },
+    modes: { reader: modes.reader.kind, writer: modes.writer.kind },
     peakRss,
     streams:
       compared === undefined ? null : { seconds: compared, throughput: plan.bytes / compared },
@@ -84,7 +90,10 @@ export function textReport(facts: Facts): string {
     ['content', `${contentOf(json)}, ${formatBytes(bytes)} (${bytes} bytes)`],
     [plan.isTree ? 'sha256 of all' : 'sha256', `${json.sha256.source}  source`],
     ['', `${json.sha256.destination}  destination, read back`],
-    ['relay', `${timeOf(outcome.seconds, bytes)}; read back in ${seconds(outcome.verifySeconds)}`],
+    [
+      'relay',
+      `${timeOf(outcome.seconds, bytes)}; read back in ${inSeconds(outcome.verifySeconds)}`,
+    ],
     ['requests', requestsOf(outcome.modes)],
     [
       'memory',
@@ -102,7 +111,10 @@ export function textReport(facts: Facts): string {
     lines.push(['streams', `not compared: ${comparison.skipped}`]);
   }
   const width = Math.max(...lines.map(([label]) => label.length));
-  return lines.map(([label, text]) => `${label.padEnd(width)}  ${text}\n`).join('');
+  const gap = `\n${' '.repeat(width + 2)}`;
+  return lines
+    .map(([label, text]) => `${label.padEnd(width)}  ${text.replaceAll('\n', gap)}\n`)
+    .join('');
 }
 
 function contentOf(json: JsonReport): string {
@@ -112,21 +124,17 @@ function contentOf(json: JsonReport): string {
   return parts.join(', ');
 }
 
-function requestsOf(modes: Outcome['modes']): string {
-  const names = `reader ${modeName(modes.reader)}, writer ${modeName(modes.writer)}`;
-  const reason = modes.reader.reason ?? modes.writer.reason;
-  return reason === undefined ? names : `${names} (${reason})`;
-}
-
-function modeName(mode: TransferMode): string {
-  return mode.registered ? 'registered' : 'plain';
+function requestsOf({ reader, writer }: Outcome['modes']): string {
+  const both = `reader ${NAMES[reader.kind]}, writer ${NAMES[writer.kind]}`;
+  const reason = reader.reason ?? writer.reason;
+  return reason === undefined ? both : `${both}\n(${reason})`;
 }
 
 function timeOf(duration: number, bytes: number): string {
-  return `${seconds(duration)}, ${formatRate(bytes, duration)}`;
+  return `${inSeconds(duration)}, ${formatRate(bytes, duration)}`;
 }
 
-function seconds(duration: number): string {
+function inSeconds(duration: number): string {
   return `${duration.toFixed(duration < 10 ? 3 : 1)} s`;
 }
 

@@ -2,20 +2,22 @@
  * Transfer: whole reads and writes between files and one piece of memory, as registered buffers
  * where the kernel lets us, as plain requests on the same memory where it does not.
  */
-import type { Proactor } from '../../proactor/index.ts';
 import type { FixedBuffer } from '../../uring/index.ts';
-import { codeOf, messageOf } from './failure.ts';
+import { codeOf } from './failure.ts';
+import { lockLimit } from './file-io.ts';
+import type { FileIo } from './file-io.ts';
 
-/** Which requests are used, and why not the other kind. */
+/** Which requests are used, and why no better ones. */
 export interface TransferMode {
-  readonly registered: boolean;
-  /** Why the memory could not be registered. */
+  /** `registered` and `plain` are io_uring's, `threads` is Node's thread pool. */
+  readonly kind: 'registered' | 'plain' | 'threads';
+  /** Why it is not `registered`. */
   readonly reason?: string;
 }
 
 /** Moves bytes between files and views of one memory. */
 export class Transfer {
-  readonly io: Proactor;
+  readonly io: FileIo;
   readonly mode: TransferMode;
   readonly #memory: Uint8Array;
   readonly #fixed: FixedBuffer | undefined;
@@ -23,17 +25,21 @@ export class Transfer {
   /**
    * @param memory - A ring's memory once, without its mirror. Views may run on into the mirror.
    */
-  constructor(io: Proactor, memory: Uint8Array) {
+  constructor(io: FileIo, memory: Uint8Array) {
     this.io = io;
     this.#memory = memory;
+    if (io.substituteFor !== undefined) {
+      this.mode = { kind: 'threads', reason: io.substituteFor };
+      return;
+    }
     try {
       this.#fixed = io.registerBuffers([memory])[0];
-      this.mode = { registered: true };
+      this.mode = { kind: 'registered' };
     } catch (error) {
       // RLIMIT_MEMLOCK is too low, or a security module forbids it: plain requests need neither.
       const code = codeOf(error);
       if (code !== 'ENOMEM' && code !== 'EPERM') throw error;
-      this.mode = { registered: false, reason: messageOf(error) };
+      this.mode = { kind: 'plain', reason: lockLimit('the memory cannot be registered') };
     }
   }
 

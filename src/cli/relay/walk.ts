@@ -80,8 +80,7 @@ function entryOf(full: string, path: string, status: Stats): Entry {
   if (status.isDirectory()) return { kind: KIND.DIRECTORY, path, mode, size: 0 };
   if (status.isSymbolicLink()) {
     const target = readlinkSync(full, { encoding: 'buffer' });
-    if (!isUtf8(target))
-      throw new RelayError(`the link '${full}' points to a name that is not UTF-8`);
+    if (!isUtf8(target)) throw new RelayError(`the target of the link '${full}' is not UTF-8`);
     return { kind: KIND.LINK, path, mode, size: target.length, target: target.toString() };
   }
   throw new RelayError(

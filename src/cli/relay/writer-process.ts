@@ -7,8 +7,9 @@
 import { once } from 'node:events';
 
 import { Receiver } from '../../channel/index.ts';
-import { Proactor } from '../../proactor/index.ts';
 import { codeOf, EXIT, messageOf, RelayError } from './failure.ts';
+import { openFileIo } from './file-io.ts';
+import type { FileIo } from './file-io.ts';
 import { HashBatch } from './messages.ts';
 import type { ReaderMessage, WriterMessage, WriterOrder } from './messages.ts';
 import { commitOutput, removeOutput } from './output.ts';
@@ -37,7 +38,7 @@ async function hear<K extends ReaderMessage['kind']>(
   }
 }
 
-async function receive(io: Proactor): Promise<Writer> {
+async function receive(io: FileIo): Promise<Writer> {
   const receiver = Receiver.fromStdio(order.firstFd);
   const batch = new HashBatch((hashes) => tell({ kind: 'received', hashes }));
   const writer = new Writer({
@@ -54,7 +55,7 @@ async function receive(io: Proactor): Promise<Writer> {
   return writer;
 }
 
-async function verify(io: Proactor, writer: Writer): Promise<void> {
+async function verify(io: FileIo, writer: Writer): Promise<void> {
   const batch = new HashBatch((hashes) => tell({ kind: 'readBack', hashes }));
   let untold = 0;
   await readBack({
@@ -75,7 +76,7 @@ async function verify(io: Proactor, writer: Writer): Promise<void> {
 }
 
 async function work(): Promise<void> {
-  const io = new Proactor({ entries: 128 });
+  const io = openFileIo();
   const verdict = hear('verify');
   verdict.catch(() => undefined);
   const writer = await receive(io);

@@ -7,8 +7,8 @@ import { chmodSync, closeSync, constants, fchmodSync, mkdirSync, symlinkSync } f
 import { join } from 'node:path';
 
 import type { Receiver } from '../../channel/index.ts';
-import type { Proactor } from '../../proactor/index.ts';
 import { failed } from './failure.ts';
+import type { FileIo } from './file-io.ts';
 import { Flight } from './flight.ts';
 import { decodeHeader, FIXED_BYTES, KIND, wholeHeaderBytes } from './frame.ts';
 import type { Header } from './frame.ts';
@@ -25,7 +25,7 @@ const OWNER_READS = 0o400;
 export interface WriterJob {
   /** Where the first entry goes; must not exist. */
   readonly root: string;
-  readonly io: Proactor;
+  readonly io: FileIo;
   readonly receiver: Receiver;
   readonly signal: AbortSignal;
   /** Hears the SHA-256 of every file, in order. */

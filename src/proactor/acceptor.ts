@@ -30,7 +30,7 @@ export class Acceptor implements AsyncIterableIterator<number>, Multishot {
   constructor(arm: Arm, signal: AbortSignal | undefined) {
     this.#arm = arm;
     this.#signal = signal;
-    signal?.addEventListener('abort', () => void this.#abort(), { once: true });
+    signal?.addEventListener('abort', () => this.#abort(), { once: true });
   }
 
   [Symbol.asyncIterator](): this {
@@ -38,6 +38,7 @@ export class Acceptor implements AsyncIterableIterator<number>, Multishot {
   }
 
   next(): Promise<IteratorResult<number, undefined>> {
+    if (this.#signal?.aborted === true) this.#abort();
     const fd = this.#accepted.shift();
     if (fd !== undefined) return Promise.resolve({ done: false, value: fd });
     if (this.#failure !== undefined) {
@@ -46,7 +47,6 @@ export class Acceptor implements AsyncIterableIterator<number>, Multishot {
       this.#done = true;
       return Promise.reject(failure as Error);
     }
-    if (this.#signal?.aborted === true) return this.#abort();
     if (this.#done) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve, reject) => {
       this.#takers.push({ resolve, reject });
@@ -105,12 +105,10 @@ export class Acceptor implements AsyncIterableIterator<number>, Multishot {
     for (const other of this.#takers.splice(0)) other.resolve({ done: true, value: undefined });
   }
 
-  async #abort(): Promise<never> {
-    const error = new AbortError(this.#signal?.reason);
-    if (!this.#done) {
-      this.#fail(error);
-      await this.return();
-    }
-    throw error;
+  /** Ends the iteration with the signal's reason: for whoever waits, else for the next to ask. */
+  #abort(): void {
+    if (this.#done) return;
+    this.#fail(new AbortError(this.#signal?.reason));
+    void this.return();
   }
 }

@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { closeSync, writeSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 
-import { Region } from 'annulus/memory';
+import { AnnulusError, Region } from 'annulus';
 import { Proactor } from 'annulus/proactor';
 import { Ring } from 'annulus/uring';
 
@@ -61,9 +61,10 @@ function readByRing(source: number, bytes: Uint8Array): Flight['land'] {
 }
 
 function readByProactor(source: number, bytes: Uint8Array): Flight['land'] {
-  const promise = proactor
-    .read(source, bytes)
-    .catch((error: { code?: string }) => error.code ?? String(error));
+  const promise = proactor.read(source, bytes).catch((error: unknown) => {
+    if (error instanceof AnnulusError) return error.code;
+    throw error;
+  });
   return () => promise;
 }
 

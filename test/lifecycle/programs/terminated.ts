@@ -10,7 +10,7 @@ import type { Quiet } from '../../support/in-flight.ts';
 const { quiet, way, later } = workerData as { quiet: Quiet; way: string; later: boolean };
 const kept = way === 'ring' ? leaveOnRing(quiet) : leaveOnProactor(quiet);
 // The proactor submits at the end of the turn: it is terminated before that, and after.
-if (later) setImmediate(() => parentPort!.postMessage(kept.closed));
-else parentPort!.postMessage(kept.closed);
+if (later) setImmediate(() => parentPort!.postMessage(kept.closed, []));
+else parentPort!.postMessage(kept.closed, []);
 // Keeps the worker alive, whatever the requests do.
 setInterval(() => {}, 1000);

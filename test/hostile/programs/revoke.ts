@@ -1,0 +1,105 @@
+/**
+ * Closes a live ring's descriptor behind its back. Argument: what is done with the ring.
+ */
+
+import assert from 'node:assert/strict';
+import { closeSync, openSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
+
+import { alloc } from 'annulus/memory';
+import { Proactor } from 'annulus/proactor';
+import { Ring } from 'annulus/uring';
+
+import { blockingSockets } from '../../support/pipes.ts';
+
+/** Descriptors of the rings of this process. */
+function ringFds(): number[] {
+  return readdirSync('/proc/self/fd')
+    .map(Number)
+    .filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[io_uring]';
+      } catch {
+        return false;
+      }
+    });
+}
+
+function revoke(): void {
+  const fds = ringFds();
+  assert.equal(fds.length, 1);
+  closeSync(fds[0]!);
+  // So that no other descriptor gets the number, which would make the errors vary.
+  assert.equal(openSync('/dev/null', 'r'), fds[0]);
+  closeSync(fds[0]!);
+}
+
+/** Lets the event loop begin to watch what there is to watch: libuv aborts if it cannot any more. */
+async function turn(): Promise<void> {
+  for (let i = 0; i < 3; i++) await new Promise(setImmediate);
+}
+
+const revoked = { code: 'EBADF', syscall: 'io_uring_enter' };
+
+const cases: Record<string, () => Promise<void>> = {
+  async ring(): Promise<void> {
+    const ring = new Ring({ entries: 8 });
+    const [near, far] = blockingSockets();
+    ring.read(1, near, alloc(16));
+    ring.submit();
+    revoke();
+    ring.nop(2);
+    assert.throws(() => ring.submit(), revoked);
+    assert.throws(() => ring.submitAndWait(1), revoked);
+    writeSync(far, 'x');
+    ring.close();
+    assert.equal(ring.closed, true);
+    assert.throws(() => ring.submit(), { code: 'ERR_ANNULUS_CLOSED' });
+  },
+
+  /** Before anything was asked for. */
+  async idle(): Promise<void> {
+    const io = new Proactor({ entries: 8 });
+    await turn();
+    revoke();
+    await assert.rejects(io.read(0, alloc(16)), revoked);
+    await assert.rejects(io.read(0, new Uint8Array(16), { timeout: 1000 }), revoked);
+    await assert.rejects(io.open('/dev/null', 0), revoked);
+    await io.close();
+  },
+
+  /** With requests submitted, prepared and waiting; those the kernel has may end either way. */
+  async busy(): Promise<void> {
+    const io = new Proactor({ entries: 8, maxInFlight: 6 });
+    const [near, far] = blockingSockets();
+    const submitted = Array.from({ length: 3 }, () => io.read(near, alloc(16)));
+    await turn();
+    const prepared = Array.from({ length: 3 }, () => io.sleep(1000));
+    const waiting = Array.from({ length: 20 }, () => io.read(near, alloc(16)));
+    revoke();
+    for (const promise of [...prepared, ...waiting]) promise.catch(() => {});
+    for (let i = 0; i < 3; i++) writeSync(far, 'x');
+    for (const promise of prepared) await assert.rejects(promise, revoked);
+    for (const promise of waiting) await assert.rejects(promise, revoked);
+    for (const outcome of await Promise.allSettled(submitted)) {
+      if (outcome.status === 'fulfilled') assert.equal(outcome.value, 1);
+      else assert.match((outcome.reason as { code: string }).code, /^(?:EBADF|ECANCELED)$/);
+    }
+    await assert.rejects(io.open('/dev/null', 0), revoked);
+    await io.close();
+  },
+
+  /** With a request in flight that nothing will ever complete. */
+  async stuck(): Promise<void> {
+    const io = new Proactor({ entries: 8 });
+    const [near] = blockingSockets();
+    const read = assert.rejects(io.read(near, alloc(16)), { code: /^(?:EBADF|ECANCELED)$/ });
+    await turn();
+    revoke();
+    await assert.rejects(io.open('/dev/null', 0), revoked);
+    await io.close();
+    await read;
+  },
+};
+
+await cases[process.argv[2]!]!();
+process.stdout.write('done\n');

@@ -1,0 +1,57 @@
+/**
+ * Reads a million times through a ring with several drain callbacks; prints the bytes of heap used.
+ */
+
+import { openSync, writeSync } from 'node:fs';
+
+import { alloc } from 'annulus/memory';
+import { Ring } from 'annulus/uring';
+
+const REQUESTS = 1_000_000;
+const WARM_UP = 300_000;
+const DEPTH = 32;
+
+const ring = new Ring({ entries: DEPTH });
+const memory = alloc(DEPTH * 512);
+const file = openSync(process.execPath, 'r');
+const range = { offset: 0, length: 512, position: 0 };
+const sums = new Int32Array(4);
+
+const callbacks = [
+  (token: number, result: number, flags: number): void => {
+    sums[0] = (sums[0]! + token + result + flags) | 0;
+  },
+  (token: number, result: number): void => {
+    sums[1] = (sums[1]! ^ (token + result)) | 0;
+  },
+  (token: number): void => {
+    sums[2] = (sums[2]! + token) | 0;
+  },
+  (): void => {
+    sums[3] = (sums[3]! + 1) | 0;
+  },
+];
+
+function readMany(requests: number): void {
+  for (let done = 0; done < requests; done += DEPTH) {
+    for (let i = 0; i < DEPTH; i++) {
+      range.offset = i * 512;
+      range.position = ((done + i) & 1023) * 512;
+      ring.read((done + i) & 0x7fffffff, file, memory, range);
+    }
+    ring.submitAndWait(DEPTH);
+    ring.drain(callbacks[(done / DEPTH) & 3]!);
+  }
+}
+
+declare const gc: () => void;
+
+readMany(WARM_UP);
+gc();
+process.memoryUsage().heapUsed.toFixed();
+writeSync(1, 'begin\n');
+const before = process.memoryUsage().heapUsed;
+readMany(REQUESTS);
+const after = process.memoryUsage().heapUsed;
+writeSync(1, 'end\n');
+writeSync(1, `${after - before} bytes for ${ring.stats.completed - WARM_UP} requests\n`);

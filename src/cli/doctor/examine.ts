@@ -90,8 +90,12 @@ function packageVersion(): string {
 
 function limit(resource: number): Limit | null {
   const value = unlessMissing(() => resourceLimit(resource));
-  const finite = (bound: number): number | null => (bound === Infinity ? null : bound);
   return value === null ? null : { soft: finite(value.soft), hard: finite(value.hard) };
+}
+
+/** JSON has no infinity. */
+function finite(bound: number): number | null {
+  return bound === Infinity ? null : bound;
 }
 
 /** What only the native part can tell, or null where there is none. */

@@ -40,11 +40,10 @@ describe('setting a ring up', needs(), () => {
         assert.equal((error as NodeJS.ErrnoException).code, 'EINVAL');
         continue;
       }
-      for (let i = 0; i < 20; i++)
-        assert.equal(
-          runOne(ring, (token) => ring.nop(token)),
-          0,
-        );
+      for (let i = 0; i < 20; i++) {
+        const result = runOne(ring, (token) => ring.nop(token));
+        assert.equal(result, 0);
+      }
       ring.close();
     }
   });
@@ -130,7 +129,7 @@ describe('submitting', needs(), () => {
     ring.submit();
     ring.requireSpace(4);
     ring.nop(4);
-    assert.deepEqual([...finish(ring).keys()].toSorted(), [0, 1, 2, 3, 4]);
+    assert.deepEqual(new Set(finish(ring).keys()), new Set([0, 1, 2, 3, 4]));
   });
 
   it('goes on after a bad request in the middle of a batch', () => {

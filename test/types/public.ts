@@ -1,0 +1,132 @@
+/**
+ * The public types: what must compile, and under `@ts-expect-error` what must not. The compiler runs
+ * this test, whenever tests are built; nothing of it is executed.
+ */
+
+import { AnnulusError, MirroredRing, probe, Proactor, Region } from 'annulus';
+import type { alloc, AnnulusErrorCode, Probe, Ring, SystemError } from 'annulus';
+import { Channel, Receiver, Sender } from 'annulus/channel';
+import type { ChannelHandle, Role, StdioEntry, Waiter } from 'annulus/channel';
+import type { ProactorOptions, ProactorStats } from 'annulus/proactor';
+import { SETUP } from 'annulus/uring';
+import type { CompletionCallback, CQE, FileStatus, FixedBuffer, FixedFile } from 'annulus/uring';
+import type { OP, OpcodeName, SocketAddress } from 'annulus/uring';
+
+/** Compiles only if the two types are the same. */
+type Same<A, B> = [A, B] extends [B, A] ? true : false;
+declare function same<A, B>(_: Same<A, B>): void;
+
+declare const io: Proactor;
+declare const ring: Ring;
+declare const region: Region;
+declare const channel: Channel;
+declare const file: FixedFile;
+declare const buffer: FixedBuffer;
+
+export function memory(): void {
+  same<ReturnType<typeof alloc>, Uint8Array>(true);
+  using mirrored = MirroredRing.create(1);
+  same<ReturnType<typeof mirrored.write>, number>(true);
+  // @ts-expect-error: a callback returns how many bytes it used
+  mirrored.write(() => {});
+  // @ts-expect-error: rings are made by create()
+  void new MirroredRing(1);
+  // @ts-expect-error: the size is a number
+  Region.allocate('1');
+  // @ts-expect-error: what a Region says about itself cannot be assigned
+  region.bytes = new Uint8Array(1);
+}
+
+export function uring(): void {
+  ring.read(1, 0, region, { position: 0 });
+  ring.read(1, file, region.bytes);
+  ring.readFixed(1, 0, buffer);
+  // @ts-expect-error: registered memory is no ordinary memory
+  ring.read(1, 0, buffer);
+  // @ts-expect-error: ordinary memory is no registered memory
+  ring.readFixed(1, 0, region);
+  // @ts-expect-error: a registered file is no number
+  ring.read(1, file.index.toString(), region);
+  // @ts-expect-error: the token comes first
+  ring.nop();
+  const callback: CompletionCallback = (token, result, flags) => {
+    same<[typeof token, typeof result, typeof flags], [number, number, number]>(true);
+  };
+  same<ReturnType<typeof ring.drain>, number>(true);
+  ring.drain(callback);
+  // @ts-expect-error: a callback has three arguments
+  ring.drain((_token: number, _result: number, _flags: number, _more: number) => {});
+  const name: OpcodeName = 'READ';
+  same<(typeof OP)[typeof name], number>(true);
+  // @ts-expect-error: no such opcode
+  const none: OpcodeName = 'RAED';
+  // @ts-expect-error: the numbers of the kernel do not change
+  SETUP.IOPOLL = 2;
+  same<typeof CQE.F_MORE, 2>(true);
+  return void none;
+}
+
+export async function proactor(): Promise<void> {
+  const { signal } = new AbortController();
+  same<number, Awaited<ReturnType<typeof io.read>>>(true);
+  await io.read(0, new Float64Array(4), { signal, timeout: 1, position: 0 });
+  await io.write(file, Buffer.from('x'));
+  // @ts-expect-error: text must be encoded first
+  await io.write(0, 'text');
+  // @ts-expect-error: a bare ArrayBuffer has no part to name
+  await io.read(0, new ArrayBuffer(8));
+  // @ts-expect-error: the option's name is timeout
+  await io.read(0, region, { timeoutMs: 1 });
+  same<FileStatus, Awaited<ReturnType<typeof io.statx>>>(true);
+  same<void, Awaited<ReturnType<typeof io.mkdir>>>(true);
+  for await (const fd of io.acceptMany(3, { signal })) same<typeof fd, number>(true);
+  const address: SocketAddress = { address: '::1', port: 1 };
+  await io.connect(3, address);
+  await io.connect(3, { path: '/a' });
+  // @ts-expect-error: an internet address has a port
+  await io.connect(3, { address: '::1' });
+  const options: ProactorOptions = { entries: 8, maxInFlight: 1 };
+  await using other = new Proactor(options);
+  same<ProactorStats, typeof other.stats>(true);
+  // @ts-expect-error: the ring under a proactor is its own
+  other.ring.nop(1);
+}
+
+export async function channels(): Promise<void> {
+  same<Channel, ReturnType<typeof Channel.create>>(true);
+  // @ts-expect-error: the capacity has no default
+  Channel.create();
+  // @ts-expect-error: the capacity has no default
+  Channel.create({});
+  const view = channel.sender.claim(1);
+  // @ts-expect-error: there may be no space
+  view.fill(0);
+  view?.fill(0);
+  same<boolean, Awaited<ReturnType<Receiver['whenReadable']>>>(true);
+  same<void, Awaited<ReturnType<Sender['whenWritable']>>>(true);
+  const handle: ChannelHandle = channel.senderHandle;
+  Sender.attach(handle);
+  // @ts-expect-error: ends are made by a channel or attached
+  void new Sender();
+  // @ts-expect-error: a channel has two ends
+  channel.stdio('both');
+  same<StdioEntry[], ReturnType<typeof channel.stdio>>(true);
+  const role: Role = 'sender';
+  channel.release(role);
+  const waiter: Waiter = { watch: () => ({ ref() {}, unref() {}, close() {} }) };
+  Receiver.fromStdio(3, waiter);
+  // @ts-expect-error: a watch can be closed
+  Receiver.fromStdio(3, { watch: () => ({ ref() {}, unref() {} }) });
+}
+
+export function errors(): void {
+  const found: Probe = probe();
+  same<typeof found.available, boolean>(true);
+  const error = new AnnulusError('ERR_ANNULUS_CLOSED', 'closed');
+  same<typeof error.code, AnnulusErrorCode>(true);
+  // @ts-expect-error: codes are listed
+  void new AnnulusError('ERR_SOMETHING', 'x');
+  same<SystemError['errno'], number>(true);
+  // @ts-expect-error: an error's code is for reading
+  error.code = 'ERR_ANNULUS_SQ_FULL';
+}

@@ -51,7 +51,7 @@ export function temporaryBeside(path: string): string {
 function temporaryName(name: string): string {
   // Names have at most 255 bytes, characters at most 4.
   const unique = randomBytes(4).toString('hex');
-  return `.${[...name].slice(0, 50).join('')}.annulus-${process.pid}-${unique}`;
+  return `.${Array.from(name).slice(0, 50).join('')}.annulus-${process.pid}-${unique}`;
 }
 
 function resolved(src: string): string {

@@ -125,6 +125,7 @@ class Session {
   /** Ends both processes' work on the channel and removes an incomplete output. */
   async giveUp(): Promise<void> {
     this.#stop.abort();
+    this.#channel.sender.close();
     await this.#writer.dismiss();
     removeOutput(this.#plan.temporary);
   }

@@ -89,7 +89,10 @@ async function work(): Promise<void> {
 
 /** Runs the process to its end. */
 export async function writeAsOrdered(): Promise<never> {
-  process.on('disconnect', () => stop.abort(new RelayError('the reading process has ended')));
+  const readerIsGone = (): void => stop.abort(new RelayError('the reading process has ended'));
+  process.on('disconnect', readerIsGone);
+  // It may have been gone before this process was ready to hear of it.
+  if (!process.connected) readerIsGone();
   // Ctrl-C reaches both processes; the reader tells what to do about it by closing the channel.
   process.on('SIGINT', () => undefined);
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) {

@@ -111,8 +111,9 @@ export abstract class End {
 
   /** @internal */
   protected checkOpen(): void {
-    if (this.isClosed)
+    if (this.isClosed) {
       throw new AnnulusError('ERR_ANNULUS_CLOSED', 'This end of the channel is closed.');
+    }
   }
 
   /** @internal A position of the other side, fetched once and checked. */
@@ -280,8 +281,9 @@ export abstract class End {
     const pending = this.pending;
     if (pending === undefined) return;
     this.pending = undefined;
-    if (pending.onAbort !== undefined)
+    if (pending.onAbort !== undefined) {
       pending.signal?.removeEventListener('abort', pending.onAbort);
+    }
     if (!this.isClosed) this.watches?.wake.unref();
     how(pending);
   }

@@ -113,8 +113,9 @@ export function attachMemory(mappingId: number, memfd: number): ChannelMemory {
     region = Region.attach(mappingId);
   } catch (error) {
     // The thread that made the channel has closed it meanwhile; the memory itself lives in the memfd.
-    if (error instanceof AnnulusError && error.code === 'ERR_ANNULUS_CLOSED')
+    if (error instanceof AnnulusError && error.code === 'ERR_ANNULUS_CLOSED') {
       return openMemory(memfd);
+    }
     throw error;
   }
   const headerBytes = toPages(HEADER_BYTES);

@@ -145,8 +145,9 @@ export function alloc(bytes: number): Uint8Array {
 /** The Region behind an argument that must be one, or a view into one. */
 export function requireRegion(name: string, memory: Region | Uint8Array): Region {
   if (memory instanceof Region) return memory;
-  if (!(memory instanceof Uint8Array))
+  if (!(memory instanceof Uint8Array)) {
     throw invalidArgType(name, 'a Region or a Uint8Array', memory);
+  }
   const region = regionOf(memory);
   if (region === undefined) {
     throw new AnnulusError(

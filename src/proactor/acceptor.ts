@@ -42,10 +42,10 @@ export class Acceptor implements AsyncIterableIterator<number>, Multishot {
     const fd = this.#accepted.shift();
     if (fd !== undefined) return Promise.resolve({ done: false, value: fd });
     if (this.#failure !== undefined) {
-      const failure = this.#failure;
+      const failure = this.#failure as Error;
       this.#failure = undefined;
       this.#done = true;
-      return Promise.reject(failure as Error);
+      return Promise.reject(failure);
     }
     if (this.#done) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve, reject) => {

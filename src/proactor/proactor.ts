@@ -344,7 +344,8 @@ export class Proactor extends Engine {
     try {
       bytes = plainBytes(buffer, options?.offset, options?.length);
     } catch (error) {
-      return Promise.reject(error as Error);
+      const reason = error as Error;
+      return Promise.reject(reason);
     }
     const reads = op === OP.READ || op === OP.RECV;
     const bounced = reads ? this.bounces.forRead(bytes) : this.bounces.forWrite(bytes);
@@ -377,7 +378,8 @@ export class Proactor extends Engine {
   /** The arguments were bad: nothing was prepared. */
   private refused(token: number, error: unknown): Promise<never> {
     this.slots.release(this.slots.slotOf(token));
-    return Promise.reject(error as Error);
+    const reason = error as Error;
+    return Promise.reject(reason);
   }
 }
 

@@ -46,8 +46,9 @@ export class WaitingLine {
   }
 
   rejectAll(reason: unknown): void {
-    for (let entry = this.#shift(); entry !== undefined; entry = this.#shift())
+    for (let entry = this.#shift(); entry !== undefined; entry = this.#shift()) {
       entry.reject(reason);
+    }
   }
 
   #shift(): Entry | undefined {

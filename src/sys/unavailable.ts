@@ -76,21 +76,19 @@ function kernelRemedy(): string {
 }
 
 function sysctlRemedy(): [UnavailableCause, string] | undefined {
-  switch (uringDisabledSysctl()) {
-    case 2:
-      return [
-        'sysctl',
-        'The sysctl kernel.io_uring_disabled is 2 (off for everybody); an administrator can set it to 0.',
-      ];
-    case 1:
-      return [
-        'sysctl',
-        'The sysctl kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN and members of ' +
-          'kernel.io_uring_group may use it; join that group, or have the sysctl set to 0.',
-      ];
-    default:
-      return undefined;
+  const disabled = uringDisabledSysctl();
+  if (disabled === 2) {
+    return [
+      'sysctl',
+      'The sysctl kernel.io_uring_disabled is 2 (off for everybody); an administrator can set it to 0.',
+    ];
   }
+  if (disabled !== 1) return undefined;
+  return [
+    'sysctl',
+    'The sysctl kernel.io_uring_disabled is 1: only CAP_SYS_ADMIN and members of ' +
+      'kernel.io_uring_group may use it; join that group, or have the sysctl set to 0.',
+  ];
 }
 
 function filterRemedy(): [UnavailableCause, string] {

@@ -257,7 +257,6 @@ export class Ring extends TimerRequests {
 
   /** Cancels and waits; JavaScript reaps so that each request's holds end. */
   #drainForClose(): boolean {
-    const ignore = (): void => {};
     const until = performance.now() + CLOSE_TIMEOUT_MS;
     this.#completions.drain(ignore);
     while (this.inFlight > 0) {
@@ -356,6 +355,9 @@ export class Ring extends TimerRequests {
     if (this.#closed) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
   }
 }
+
+/** A completion nobody waits for. */
+function ignore(): void {}
 
 function cancelEverything(ringFd: number): void {
   using argument = Region.allocate(64);

@@ -77,12 +77,15 @@ function expandInet6(text: string): number[] {
       ? text.replace(/%.*$/, '')
       : `${dotted[1]}${hexPair(dotted[2]!, dotted[3]!)}:${hexPair(dotted[4]!, dotted[5]!)}`;
   const [head = '', tail] = plain.split('::');
-  const groups = (part: string): number[] =>
-    part === '' ? [] : part.split(':').map((group) => parseInt(group, 16));
-  const first = groups(head);
+  const first = groupsOf(head);
   if (tail === undefined) return first;
-  const last = groups(tail);
+  const last = groupsOf(tail);
   return [...first, ...new Array<number>(8 - first.length - last.length).fill(0), ...last];
+}
+
+/** The groups between colons of a part of an IPv6 address. */
+function groupsOf(part: string): number[] {
+  return part === '' ? [] : part.split(':').map((group) => parseInt(group, 16));
 }
 
 function hexPair(high: string, low: string): string {

@@ -127,8 +127,9 @@ function directoryOf(directory: number | undefined): number {
 
 function checkPath(name: string, path: string): void {
   if (typeof path !== 'string') throw invalidArgType(name, 'a string', path);
-  if (path.includes('\0'))
+  if (path.includes('\0')) {
     throw invalidArgValue(name, 'must not contain NUL', JSON.stringify(path));
+  }
   const bytes = Buffer.byteLength(path);
   if (bytes >= PATH_MAX) {
     throw invalidArgValue(name, `must be shorter than ${PATH_MAX} bytes`, `${bytes} bytes`);

@@ -3,12 +3,14 @@
 import type { BenchmarkCase } from '../harness/types.ts';
 import { channelCases } from './channel.ts';
 import { proactorCases } from './proactor.ts';
+import { relayCases } from './relay.ts';
 import { uringCases } from './uring.ts';
 
 export const allCases: readonly BenchmarkCase[] = [
   ...uringCases,
   ...proactorCases,
   ...channelCases,
+  ...relayCases,
 ];
 
 /**

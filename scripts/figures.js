@@ -35,7 +35,7 @@ function figure(value, unit) {
 function ratiosTo({ ratios }, name, placement) {
   const here = ratios.filter((ratio) => ratio.case === name && ratio.placement === placement);
   const cells = here.map(({ peer, ratio }) => {
-    const text = ratio >= 100 ? ratio.toFixed(0) : ratio.toPrecision(2);
+    const text = ratio >= 99.5 ? ratio.toFixed(0) : ratio.toPrecision(2);
     return `${peer} ${text}`;
   });
   return cells.join(', ') || '-';

@@ -76,13 +76,13 @@ describe('submitting', { skip: withoutUring }, () => {
     const pipe = blockingPipe();
     let signals = 0;
     const count = (): void => void signals++;
-    process.on('SIGUSR2', count);
+    process.on('SIGWINCH', count);
     try {
       const memory = alloc(16);
       ring.read(1, pipe, memory);
       ring.timeout(2, 10_000);
       // 40 signals, then the byte that ends the wait.
-      const script = `i=0; while [ $i -lt 40 ]; do kill -USR2 "$1"; i=$((i+1)); done
+      const script = `i=0; while [ $i -lt 40 ]; do kill -WINCH "$1"; i=$((i+1)); done
         printf x > "/proc/$1/fd/$2"`;
       const args = ['-c', script, 'sh', String(process.pid), String(pipe)];
       const child = spawn('sh', args, { stdio: 'ignore' });
@@ -93,7 +93,7 @@ describe('submitting', { skip: withoutUring }, () => {
       await new Promise(setImmediate);
       assert.ok(signals > 0, 'no signal arrived');
     } finally {
-      process.off('SIGUSR2', count);
+      process.off('SIGWINCH', count);
       closeSync(pipe);
     }
   });

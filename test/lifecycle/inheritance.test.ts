@@ -26,9 +26,10 @@ describe('hazard 17: a child process', { skip: withoutUring }, () => {
   });
 
   it('inherits no mapping of a ring, even by fork alone', () => {
+    const others = new Set(ringMaps().map(({ start }) => start)); // newer Nodes have some
     using ring = new Ring();
     assert.equal(ring.closed, false);
-    const maps = ringMaps();
+    const maps = ringMaps().filter(({ start }) => !others.has(start));
     assert.equal(maps.length, 2, 'queues and entries');
     for (const map of maps) assert.equal(map.unforked, true);
   });

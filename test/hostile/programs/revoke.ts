@@ -24,8 +24,11 @@ function ringFds(): number[] {
     });
 }
 
+/** Newer Nodes have rings of their own. */
+const others = new Set(ringFds());
+
 function revoke(): void {
-  const fds = ringFds();
+  const fds = ringFds().filter((fd) => !others.has(fd));
   assert.equal(fds.length, 1);
   closeSync(fds[0]!);
   // So that no other descriptor gets the number, which would make the errors vary.

@@ -94,7 +94,12 @@ export abstract class Engine {
     });
     const most = Math.min(this.ring.completionEntries >> 1, MAX_SLOTS - 1);
     this.maxInFlight = options.maxInFlight ?? most;
-    checkInteger('maxInFlight', this.maxInFlight, 1, most);
+    try {
+      checkInteger('maxInFlight', this.maxInFlight, 1, most);
+    } catch (error) {
+      this.ring.close();
+      throw error;
+    }
     this.slots = new Slots(this.maxInFlight);
     this.onCompletion = (token, result, flags): void => this.complete(token, result, flags);
     this.sourceId = this.ring.startPump(() => this.reap());

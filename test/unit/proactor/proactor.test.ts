@@ -92,10 +92,12 @@ describe('the cap on requests in flight', available, () => {
     assert.ok(results.every((count) => count === 1));
   });
 
-  it('is refused when it cannot be', () => {
+  it('is refused when it cannot be, and leaves nothing behind', () => {
+    const before = held();
     for (const maxInFlight of [0, -1, 1.5, 1e6]) {
       assert.throws(() => new Proactor({ entries: 8, maxInFlight }), { code: 'ERR_OUT_OF_RANGE' });
     }
+    assert.deepEqual(held(), before);
   });
 });
 

@@ -50,15 +50,14 @@ function sha256(bytes: Buffer): string {
 }
 
 /** Everything about a tree that a relay keeps. */
-function describeTree(root: string): string[] {
-  const names = readdirSync(root, { recursive: true }).map(String).toSorted();
-  return ['', ...names].map((name) => {
-    const path = join(root, name);
-    const status = lstatSync(path);
-    const mode = status.mode.toString(8);
-    if (status.isSymbolicLink()) return `${name} ${mode} -> ${readlinkSync(path)}`;
-    return `${name} ${mode} ${status.isFile() ? sha256(readFileSync(path)) : ''}`;
-  });
+function describeTree(root: string, name: string = ''): string[] {
+  const path = join(root, name);
+  const status = lstatSync(path);
+  const mode = status.mode.toString(8);
+  if (status.isSymbolicLink()) return [`${name} ${mode} -> ${readlinkSync(path)}`];
+  if (status.isFile()) return [`${name} ${mode} ${sha256(readFileSync(path))}`];
+  const inside = readdirSync(path).toSorted();
+  return [`${name} ${mode}`, ...inside.flatMap((each) => describeTree(root, join(name, each)))];
 }
 
 async function succeeds(args: string[]): Promise<JsonReport> {

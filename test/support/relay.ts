@@ -5,9 +5,11 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+
+import { removeOutput } from '#src/cli/relay/output.js';
 
 const main = new URL('../../../dist/cli/main.js', import.meta.url).href;
 
@@ -67,7 +69,8 @@ export function relay(args: readonly string[], launcher?: readonly string[]): Pr
 export function relayFolder(context: { after(remove: () => void): void }): string {
   const folder = mkdtempSync(join(tmpdir(), 'annulus-relay-'));
   chmodSync(folder, 0o777);
-  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  // Unlike rmSync, this removes directories nobody may write to as well.
+  context.after(() => removeOutput(folder));
   return folder;
 }
 

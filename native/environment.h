@@ -9,8 +9,8 @@
 
 #include "loop.h"
 
-/* Bounds. Mappings: the kernel's default limit a process (vm.max_map_count). */
-enum { ANNULUS_SLOTS = 65536, ANNULUS_FDS = 65536 };
+/* Bounds. A closed mapping's slot is free again once its finalizer has run, so: many of them. */
+enum { ANNULUS_SLOTS = 262144, ANNULUS_FDS = 65536 };
 
 /* Pin word bit: the ArrayBuffer is gone, and the mapping goes when its last pin does. */
 #define ANNULUS_DOOMED 0x40000000

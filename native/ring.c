@@ -8,6 +8,7 @@
 /* Values of the io_uring ABI, here because old systems lack the header that defines them. */
 enum { ENTER_GETEVENTS = 1, ENTER_EXT_ARG = 8, NEED_GETEVENTS = 2 | 4 /* overflow, taskrun */ };
 enum { CQE_BYTES = 16, CQE_FLAGS_WORD = 3, CQE_F_MORE = 2, CQE_F_SKIP = 32, CQE_F_32 = 32768 };
+enum { YIELDS_FD = 1 << 29 }; /* of user_data's high word, as src/uring/holds.ts has it */
 enum { REGISTER_SYNC_CANCEL = 24, CANCEL_ALL_ANY = 1 | 4 };
 
 enum { DRAIN_STEP_MS = 20 }; /* one step of waiting for requests to end */
@@ -76,7 +77,9 @@ static int32_t discard_completions(annulus_ring *ring) {
   int32_t ended = 0;
   while (head != tail) {
     size_t index = head & (ring->cq_entries - 1);
-    uint32_t flags = ((const uint32_t *)(ring->cqes + index * ring->cqe_size))[CQE_FLAGS_WORD];
+    const int32_t *cqe = (const int32_t *)(ring->cqes + index * ring->cqe_size);
+    uint32_t flags = (uint32_t)cqe[CQE_FLAGS_WORD];
+    if ((cqe[1] & YIELDS_FD) != 0 && cqe[2] >= 0) close(cqe[2]); /* a descriptor nobody waits for */
     if ((flags & (CQE_F_MORE | CQE_F_SKIP)) == 0) ended++;
     head += (flags & CQE_F_32) != 0 && ring->cqe_size == CQE_BYTES ? 2 : 1;
   }

@@ -94,7 +94,9 @@ export class Acceptor implements AsyncIterableIterator<number>, Multishot {
     });
   }
 
+  /** Ends the iteration with an error; only the first one counts. */
   #fail(error: unknown): void {
+    if (this.#done || this.#failure !== undefined) return;
     const taker = this.#takers.shift();
     if (taker === undefined) {
       this.#failure = error;

@@ -76,6 +76,7 @@ export abstract class Engine {
   protected bounced = 0;
   private readonly line: WaitingLine = new WaitingLine();
   private readonly maxInFlight: number;
+  private readonly lateCancels: number[] = [];
   private readonly sourceId: number;
   private readonly onCompletion: (token: number, result: number, flags: number) => void;
   private wantsLoop = true;
@@ -179,8 +180,17 @@ export abstract class Engine {
 
   /** @internal Asks the kernel to end the request in a slot. */
   protected cancelSlot(slot: number): void {
-    if (!this.makeSpace(1)) return;
-    this.ring.cancel(IGNORED, this.slots.tokenOf(slot), this.slots.keys[slot]!);
+    const token = this.slots.tokenOf(slot);
+    if (this.makeSpace(1)) this.ring.cancel(IGNORED, token, this.slots.keys[slot]!);
+    else this.lateCancels.push(token);
+  }
+
+  /** Cancellations that found the submission queue full, unless their request has ended since. */
+  private cancelLate(): void {
+    for (const token of this.lateCancels.splice(0)) {
+      const slot = this.slots.slotOf(token);
+      if (slot >= 0) this.cancelSlot(slot);
+    }
   }
 
   /** @internal Waits, at exit, for requests that change something. */
@@ -245,6 +255,7 @@ export abstract class Engine {
   private reap(): void {
     const failure = this.drain();
     if (failure !== 0) this.fail(failure);
+    if (this.lateCancels.length > 0) this.cancelLate();
     while (this.line.length > 0 && this.slots.free > 0 && this.makeSpace(2)) this.line.next();
     if (statsChannel.hasSubscribers) statsChannel.publish(this.stats);
     if (this.onIdle !== undefined && (this.ring.inFlight === 0 || this.gone)) this.onIdle();

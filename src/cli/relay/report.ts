@@ -87,7 +87,7 @@ export function textReport(facts: Facts): string {
   const lines: [label: string, text: string][] = [
     ['source', json.source],
     ['destination', json.destination],
-    ['content', `${contentOf(json)}, ${formatBytes(bytes)} (${bytes} bytes)`],
+    ['content', `${contentOf(json)}, ${amountOf(bytes)}`],
     [plan.isTree ? 'sha256 of all' : 'sha256', `${json.sha256.source}  source`],
     ['', `${json.sha256.destination}  destination, read back`],
     [
@@ -115,6 +115,10 @@ export function textReport(facts: Facts): string {
   return lines
     .map(([label, text]) => `${label.padEnd(width)}  ${text.replaceAll('\n', gap)}\n`)
     .join('');
+}
+
+function amountOf(bytes: number): string {
+  return bytes < 1024 ? formatBytes(bytes) : `${formatBytes(bytes)} (${bytes} bytes)`;
 }
 
 function contentOf(json: JsonReport): string {

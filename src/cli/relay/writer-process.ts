@@ -87,9 +87,13 @@ async function work(): Promise<void> {
   commitOutput(order.temporary, destination, into);
 }
 
+/** Nobody wants the output any more. */
+function readerIsGone(): void {
+  stop.abort(new RelayError('the reading process has ended'));
+}
+
 /** Runs the process to its end. */
 export async function writeAsOrdered(): Promise<never> {
-  const readerIsGone = (): void => stop.abort(new RelayError('the reading process has ended'));
   process.on('disconnect', readerIsGone);
   // It may have been gone before this process was ready to hear of it.
   if (!process.connected) readerIsGone();

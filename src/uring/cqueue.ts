@@ -3,6 +3,8 @@
  */
 import { CONTROL } from '../sys/native.ts';
 import { CQE, SETUP, SQ } from '../sys/abi.ts';
+import { syscall } from '../sys/linux.ts';
+import { YIELDS_FD } from './holds.ts';
 import type { Holds } from './holds.ts';
 import type { RingMemory } from './setup.ts';
 
@@ -97,5 +99,15 @@ export class CompletionQueue {
       if (words.length !== 0) Atomics.store(words, this.headIndex, this.head);
     }
     return reaped;
+  }
+
+  /** Reaps what is ready for nobody: descriptors that arrived are closed. */
+  discard(): void {
+    for (let i = 0; i < this.ready; i++) {
+      const at = this.entriesAt + (((this.head + i) & this.mask) << this.shift);
+      const yieldsFd = (this.words[at + 1]! & YIELDS_FD) !== 0;
+      if (yieldsFd && this.words[at + 2]! >= 0) syscall('close', this.words[at + 2]!);
+    }
+    this.drain(() => {});
   }
 }

@@ -10,6 +10,8 @@
  * | 0| 1|              cell index         |  a cell of kernel structures, and the regions it names
  * +--+--+---------------------------------+
  * ```
+ *
+ * Bit 29 says that a result is a new descriptor, to be closed if nobody is told of it.
  */
 import { SystemError, ERRNO } from '../sys/errors.ts';
 import { Region } from '../memory/region.ts';
@@ -17,6 +19,9 @@ import { pin, unpin } from '../memory/pins.ts';
 
 /** Marks a hold as the index of a cell. */
 const CELL = 1 << 30;
+
+/** Marks the hold of a request whose result is a descriptor; native/ring.c knows it too. */
+export const YIELDS_FD: number = 1 << 29;
 
 /** Cell sizes in bytes: addresses and timespecs; a path; two paths, or 1,024 iovecs. */
 const CLASSES = [256, 4352, 16640] as const;
@@ -90,16 +95,16 @@ export class Holds {
 
   /** The cell a hold names, or undefined if it names a region or nothing. */
   cellOf(hold: number): Cell | undefined {
-    return (hold & CELL) === 0 ? undefined : this.#cells[hold & ~CELL];
+    return (hold & CELL) === 0 ? undefined : this.#cells[hold & ~(CELL | YIELDS_FD)];
   }
 
   /** Ends a hold. Called once a request, at its terminal completion or if it never ran. */
   release(hold: number): void {
     if ((hold & CELL) === 0) {
-      unpin(hold);
+      unpin(hold & ~YIELDS_FD);
       return;
     }
-    const cell = this.#cells[hold & ~CELL];
+    const cell = this.#cells[hold & ~(CELL | YIELDS_FD)];
     if (cell === undefined) return; // not a hold of this ring: completions of foreign user_data
     while (cell.pinned.length > 0) unpin(cell.pinned.pop()!);
     unpin(cell.slab.slot);

@@ -258,7 +258,7 @@ export class Ring extends TimerRequests {
   /** Cancels and waits; JavaScript reaps so that each request's holds end. */
   #drainForClose(): boolean {
     const until = performance.now() + CLOSE_TIMEOUT_MS;
-    this.#completions.drain(ignore);
+    this.#completions.discard();
     while (this.inFlight > 0) {
       if (performance.now() >= until) return false;
       cancelEverything(this.fd);
@@ -267,7 +267,7 @@ export class Ring extends TimerRequests {
       } catch {
         return false; // the descriptor is gone: nothing more can be learnt from it
       }
-      this.#completions.drain(ignore);
+      this.#completions.discard();
     }
     return true;
   }
@@ -355,9 +355,6 @@ export class Ring extends TimerRequests {
     if (this.#closed) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
   }
 }
-
-/** A completion nobody waits for. */
-function ignore(): void {}
 
 function cancelEverything(ringFd: number): void {
   using argument = Region.allocate(64);

@@ -8,9 +8,10 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
 
 import { Proactor } from 'annulus/proactor';
-import { AF, decodeSocketAddress, probe, SOCK } from 'annulus/uring';
+import { AF, decodeSocketAddress, probe, Ring, SOCK } from 'annulus/uring';
 
 import { close, socketName } from '#src/sys/linux.js';
 
@@ -120,6 +121,32 @@ describe('hazard 3: descriptors of abandoned requests', { skip: withoutUring }, 
     assert.deepEqual(openFiles(), before);
     close(listener);
     await io.close();
+  });
+});
+
+describe('hazard 3: descriptors that nobody reaped', { skip: withoutUring }, () => {
+  it('are closed with the ring', () => {
+    const before = openFiles();
+    const ring = new Ring({ entries: 8 });
+    for (let token = 0; token < 8; token++) ring.openat(token, '/dev/zero', constants.O_RDONLY);
+    ring.submit();
+    ring.close();
+    assert.deepEqual(openFiles(), before);
+  });
+
+  it('are closed with the worker whose ring it is', async () => {
+    const program = `
+      import { parentPort } from 'node:worker_threads';
+      const { Ring } = await import('${import.meta.resolve('annulus/uring')}');
+      const ring = new Ring({ entries: 8 });
+      for (let token = 0; token < 8; token++) ring.openat(token, '/dev/zero', 0);
+      parentPort.postMessage(ring.submit());
+      setInterval(() => {}, 1000);`;
+    const url = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
+    const worker = new Worker(url);
+    assert.deepEqual(await once(worker, 'message'), [8]);
+    await worker.terminate();
+    assert.equal(openFiles().filter((path) => path === '/dev/zero').length, 0);
   });
 });
 

@@ -5,6 +5,7 @@ import { SIZEOF } from '../../sys/abi.ts';
 import { checkInteger, invalidArgType, invalidArgValue, outOfRange } from '../../sys/errors.ts';
 import { requireRegion } from '../../memory/region.ts';
 import type { Memory } from '../descriptors.ts';
+import { YIELDS_FD } from '../holds.ts';
 import type { Cell } from '../holds.ts';
 import { OP } from '../opcodes.ts';
 import { AT, STATX_MASK } from '../statx.ts';
@@ -114,8 +115,9 @@ export abstract class PathRequests extends FileRequests {
     );
     const address = cell.setString(0, path);
     const position = extra?.(cell) ?? offset;
-    this.put(op, directory, position, address, length, opFlags, token, cell.hold);
-    return cell.hold;
+    const hold = op === OP.OPENAT ? cell.hold | YIELDS_FD : cell.hold;
+    this.put(op, directory, position, address, length, opFlags, token, hold);
+    return hold;
   }
 }
 

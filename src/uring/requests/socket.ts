@@ -4,6 +4,7 @@
 import { ACCEPT } from '../../sys/abi.ts';
 import { checkInteger } from '../../sys/errors.ts';
 import type { Fd, Memory, MemoryRange } from '../descriptors.ts';
+import { YIELDS_FD } from '../holds.ts';
 import { OP } from '../opcodes.ts';
 import { encodeSocketAddress, SOCK } from '../sockaddr.ts';
 import type { SocketAddress } from '../sockaddr.ts';
@@ -26,8 +27,8 @@ export abstract class SocketRequests extends PathRequests {
   socket(token: number, family: number, type: number, protocol: number = 0): number {
     this.checkToken(token);
     // fd is the family, off the type, len the protocol.
-    this.put(OP.SOCKET, family, type | SOCK.CLOEXEC, 0, protocol, 0, token, 0);
-    return 0;
+    this.put(OP.SOCKET, family, type | SOCK.CLOEXEC, 0, protocol, 0, token, YIELDS_FD);
+    return YIELDS_FD;
   }
 
   /** `bind(2)`. Linux 6.11. */
@@ -48,7 +49,8 @@ export abstract class SocketRequests extends PathRequests {
 
   /** `accept4(2)` with `SOCK_CLOEXEC`; completes with the connection's descriptor. Linux 5.5. */
   accept(token: number, fd: Fd): number {
-    return this.simple(OP.ACCEPT, token, fd, 0, 0, 0, SOCK.CLOEXEC);
+    this.putAccept(token, fd);
+    return YIELDS_FD;
   }
 
   /**
@@ -56,12 +58,8 @@ export abstract class SocketRequests extends PathRequests {
    * Linux 5.19.
    */
   acceptMultishot(token: number, fd: Fd): number {
-    this.checkToken(token);
-    const number = this.descriptor(fd);
-    const head = this.headFor(OP.ACCEPT, fd);
-    const at = this.put(head, number, 0, 0, 0, SOCK.CLOEXEC, token, 0);
-    this.setIoprio(at, ACCEPT.MULTISHOT);
-    return 0;
+    this.setIoprio(this.putAccept(token, fd), ACCEPT.MULTISHOT);
+    return YIELDS_FD;
   }
 
   /** `send(2)` with `MSG_NOSIGNAL`; completes with the bytes sent, possibly fewer. Linux 5.6. */
@@ -79,6 +77,13 @@ export abstract class SocketRequests extends PathRequests {
   shutdown(token: number, fd: Fd, how: number): number {
     checkInteger('how', how, 0, 2);
     return this.simple(OP.SHUTDOWN, token, fd, 0, 0, how, 0);
+  }
+
+  private putAccept(token: number, fd: Fd): number {
+    this.checkToken(token);
+    const number = this.descriptor(fd);
+    const head = this.headFor(OP.ACCEPT, fd);
+    return this.put(head, number, 0, 0, 0, SOCK.CLOEXEC, token, YIELDS_FD);
   }
 
   /** Sockets have no position: the entry's offset field means something else and must be 0. */

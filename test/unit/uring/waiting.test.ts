@@ -126,7 +126,7 @@ describe('requests on sockets', server, () => {
   it('accept again and again by one request', () => {
     using ring = new Ring({ entries: 32 });
     const { fd, address } = listen(ring);
-    ring.acceptMultishot(1, fd);
+    const key = ring.acceptMultishot(1, fd);
     const opened = [fd];
     for (let i = 0; i < 5; i++) {
       const client = ring.inFlight;
@@ -139,7 +139,7 @@ describe('requests on sockets', server, () => {
       assert.equal(accepted.more, true);
       opened.push(made, accepted.result);
     }
-    ring.cancel(4, 1, 0);
+    ring.cancel(4, 1, key);
     const last = take(ring, 2).find(({ token }) => token === 1);
     assert.deepEqual(last, { token: 1, result: ECANCELED, more: false });
     opened.forEach((each) => closeSync(each));

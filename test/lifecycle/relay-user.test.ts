@@ -62,14 +62,19 @@ describe('relay as an ordinary user', { skip: withoutUring }, () => {
     const skip = withoutUser(8 << 20);
     if (skip) return context.skip(skip);
     const modes = await relayAs(context, 8 << 20, ['--memory', '6M']);
-    return assert.equal(modes.writer, 'plain');
+    // Usually the reader is first; but what an earlier process held may come back in between.
+    return assert.ok(modes.reader === 'plain' || modes.writer === 'plain', JSON.stringify(modes));
   });
 
-  it('uses plain requests with the limit of old systems', async (context) => {
+  it('registers nothing with the limit of old systems', async (context) => {
     const skip = withoutUser(64 << 10);
     if (skip) return context.skip(skip);
     const modes = await relayAs(context, 64 << 10, []);
-    return assert.deepEqual(modes, { reader: 'plain', writer: 'plain' });
+    // The limit holds for all of the user's processes together, newer Nodes make rings of their own,
+    // and the kernel gives locked pages back some time after a process has ended: so the rings of
+    // either side may or may not fit.
+    assert.ok(['plain', 'threads'].includes(modes.reader), modes.reader);
+    return assert.ok(['plain', 'threads'].includes(modes.writer), modes.writer);
   });
 
   it('works when nothing may be locked', async (context) => {

@@ -19,13 +19,18 @@ export const MAX_SLOTS: number = 1 << INDEX_BITS;
 /** Token of completions nobody waits for: cancellations and link time-outs. */
 export const IGNORED: number = MAX_SLOTS - 1;
 
-let capturedResolve: Resolve;
-let capturedReject: Reject;
+/** Where the functions of the promise being made go. */
+let current: Slots;
+let currentSlot = 0;
+
+function aim(slots: Slots, slot: number): void {
+  if (current !== slots) current = slots;
+  currentSlot = slot;
+}
 
 /** One executor for all promises: a closure for each would be garbage for each. */
 function capture(resolve: Resolve, reject: Reject): void {
-  capturedResolve = resolve;
-  capturedReject = reject;
+  current.settle(currentSlot, resolve, reject);
 }
 
 /** The table of requests in flight. */
@@ -83,11 +88,15 @@ export class Slots {
   /** A promise that `settle` functions of this slot resolve. */
   promise<T>(token: number, key: number): Promise<T> {
     const slot = token & (MAX_SLOTS - 1);
-    const promise = new Promise<unknown>(capture);
     this.keys[slot] = key;
-    this.resolves[slot] = capturedResolve;
-    this.rejects[slot] = capturedReject;
-    return promise as Promise<T>;
+    aim(this, slot);
+    return new Promise<unknown>(capture) as Promise<T>;
+  }
+
+  /** Puts the functions of a new promise into a slot. */
+  settle(slot: number, resolve: Resolve, reject: Reject): void {
+    this.resolves[slot] = resolve;
+    this.rejects[slot] = reject;
   }
 
   /** Puts the functions of an already existing promise into a slot. */

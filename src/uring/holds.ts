@@ -59,6 +59,13 @@ export class Cell {
     this.view.setUint32(offset + 4, Math.floor(value / 2 ** 32) >>> 0, true);
   }
 
+  /** Stores a `struct __kernel_timespec` of so many milliseconds. */
+  setTimespec(offset: number, milliseconds: number): void {
+    const seconds = Math.floor(milliseconds / 1000);
+    this.setU64(offset, seconds);
+    this.setU64(offset + 8, Math.floor((milliseconds - seconds * 1000) * 1e6));
+  }
+
   /** Stores text with a final zero at `offset`; returns the kernel's address of it. */
   setString(offset: number, text: string): number {
     const { written } = new TextEncoder().encodeInto(text, this.bytes.subarray(offset));
@@ -91,11 +98,6 @@ export class Holds {
     const cell = free.pop() ?? this.#grow(sizeClass);
     pin(cell.slab.slot);
     return cell;
-  }
-
-  /** The cell a hold names, or undefined if it names a region or nothing. */
-  cellOf(hold: number): Cell | undefined {
-    return (hold & CELL) === 0 ? undefined : this.#cells[hold & ~(CELL | YIELDS_FD)];
   }
 
   /** Ends a hold. Called once a request, at its terminal completion or if it never ran. */

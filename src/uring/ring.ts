@@ -311,11 +311,9 @@ export class Ring extends TimerRequests {
     Atomics.store(this.ringWords, this.#tailIndex, this.tail);
     const pending = this.#sqPoll ? 0 : this.unsubmitted;
     const cell = this.holds.cell(GETEVENTS_ARG.BYTES + 16);
-    const seconds = Math.floor(milliseconds / 1000);
     cell.bytes.fill(0, 0, GETEVENTS_ARG.BYTES);
     cell.setU64(GETEVENTS_ARG.TS, cell.address + GETEVENTS_ARG.BYTES);
-    cell.setU64(GETEVENTS_ARG.BYTES, seconds);
-    cell.setU64(GETEVENTS_ARG.BYTES + 8, Math.floor((milliseconds - seconds * 1000) * 1e6));
+    cell.setTimespec(GETEVENTS_ARG.BYTES, milliseconds);
     const flags = ENTER.GETEVENTS | ENTER.EXT_ARG;
     const bytes = GETEVENTS_ARG.BYTES;
     const result = syscall(

@@ -101,9 +101,7 @@ export abstract class TimerRequests extends SocketRequests {
     checkMilliseconds(milliseconds);
     this.requireSpace();
     const cell: Cell = this.holds.cell(16);
-    const seconds = Math.floor(milliseconds / 1000);
-    cell.setU64(0, seconds);
-    cell.setU64(8, Math.floor((milliseconds - seconds * 1000) * 1e6));
+    cell.setTimespec(0, milliseconds);
     this.put(op, -1, count, cell.address, 1, 0, token, cell.hold);
     return cell.hold;
   }

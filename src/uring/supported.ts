@@ -1,7 +1,10 @@
 /**
  * Which opcodes the running kernel has.
  */
+import { release } from 'node:os';
+
 import { REGISTER } from '../sys/abi.ts';
+import { AnnulusError } from '../sys/errors.ts';
 import { syscall } from '../sys/linux.ts';
 import { Region } from '../memory/region.ts';
 import { OPCODES } from './opcodes.ts';
@@ -32,4 +35,24 @@ export function probeOpcodes(ringFd: number): Set<OpcodeName> {
     if (supported && opcode !== undefined) found.add(opcode.name);
   }
   return found;
+}
+
+/** One byte an opcode, 1 if the kernel has it: the same for every ring, so asked once a thread. */
+let known: Uint8Array | undefined;
+
+/** Which opcodes the kernel has, as a table that requests can look into. */
+export function supportedOpcodes(ringFd: number): Uint8Array {
+  if (known !== undefined) return known;
+  const found = probeOpcodes(ringFd);
+  // No answer (a ring that is restricted, a kernel before 5.6): let the kernel speak for itself.
+  known = Uint8Array.from(OPCODES, ({ name }) => (found.size === 0 || found.has(name) ? 1 : 0));
+  return known;
+}
+
+/** The error of a request, flag or registration that the running kernel lacks. */
+export function unsupported(what: string, since: string): AnnulusError {
+  return new AnnulusError(
+    'ERR_ANNULUS_UNSUPPORTED',
+    `${what} needs Linux ${since} or later; this kernel (${release()}) does not have it.`,
+  );
 }

@@ -12,7 +12,9 @@ import { regionOf, Region, requireRegion } from '../../memory/region.ts';
 import { FixedFile } from '../descriptors.ts';
 import type { Fd, FixedBuffer, Memory, MemoryRange } from '../descriptors.ts';
 import { Holds } from '../holds.ts';
+import { OPCODES } from '../opcodes.ts';
 import type { RingMemory } from '../setup.ts';
+import { supportedOpcodes, unsupported } from '../supported.ts';
 
 const TWO_32 = 2 ** 32;
 
@@ -33,6 +35,7 @@ export abstract class RequestQueue {
   protected tail: number;
   /** @internal The kernel's head as last seen. */
   protected headSeen: number;
+  private readonly supported: Uint8Array;
   private readonly words: Int32Array;
   private readonly pinWords: Int32Array;
   private readonly stride: number;
@@ -52,6 +55,7 @@ export abstract class RequestQueue {
     this.words = new Int32Array(memory.sqes.buffer);
     this.control = new Int32Array(memory.control.buffer);
     this.pinWords = pins();
+    this.supported = supportedOpcodes(memory.fd);
     this.stride = (memory.flags & SETUP.SQE128) === 0 ? 16 : 32;
     this.capacity = memory.sqEntries;
     this.mask = memory.sqEntries - 1;
@@ -227,6 +231,16 @@ export abstract class RequestQueue {
   /** @internal */
   protected checkToken(token: number): void {
     if ((token | 0) !== token || token < 0) checkInteger('token', token, 0, MAX_TOKEN);
+  }
+
+  /**
+   * @internal Refuses a request that the running kernel lacks. Reads, writes and others as old as
+   * Linux 5.6 do not ask: without them there is no ring.
+   */
+  protected requireOpcode(op: number): void {
+    if (this.supported[op] === 1) return;
+    const { name, since } = OPCODES[op]!;
+    throw unsupported(`IORING_OP_${name}`, since);
   }
 
   /** @internal The number of a descriptor for the entry's fd word. */

@@ -27,7 +27,9 @@ function asUser(memlock: number): string[] {
 
 /** Why that user cannot even start a relay with this limit, or false. */
 function withoutUser(memlock: number): string | false {
-  const [file, ...args] = [...asUser(memlock), ...relayCommand(['--help'])];
+  // Through a shell: what is given away along with the user id must be gone when node is looked for.
+  const shell = ['sh', '-c', 'exec "$0" "$@"'];
+  const [file, ...args] = [...asUser(memlock), ...shell, ...relayCommand(['--help'])];
   const { status, stderr, error } = spawnSync(file!, args, { encoding: 'utf8' });
   if (status === 0) return false;
   return `an ordinary user cannot run this clone here: ${error?.message ?? stderr.slice(0, 500)}`;

@@ -189,7 +189,8 @@ static double close_ring(call *c) {
 
 /*
  * watch(fd, events, callback) -> source id; callback(events or -errno) while the descriptor is ready.
- * With events 0 the descriptor is a ring's, which the source pumps; callback() reaps completions.
+ * With events 0 the descriptor is a ring's, which the source pumps; callback() reaps completions. The
+ * fourth argument then is the eventfd registered with the ring, which wakes the loop.
  */
 static double watch(call *c) {
   int fd = integer(c, 0);
@@ -198,6 +199,7 @@ static double watch(call *c) {
   uv_loop_t *loop = NULL;
   if (napi_get_uv_event_loop(c->napi, &loop) != napi_ok) return -EINVAL;
   if (events == 0 && (ring == NULL || ring->pump != NULL)) return -EINVAL;
+  if (ring != NULL) ring->event_fd = integer(c, 3);
   annulus_source *source = environment_new_source(c->env, c->argv[2]);
   if (source == NULL) return -ENOMEM;
   int status = events == 0 ? annulus_pump_start(source, loop, ring)
@@ -235,20 +237,6 @@ static const struct {
     {"source", source},
 };
 
-/* The system calls src/sys makes by name; their numbers differ between architectures. */
-static const struct {
-  const char *name;
-  long number;
-} SYSCALLS[] = {
-#define CALL(name) {#name, SYS_##name}
-    CALL(io_uring_setup), CALL(io_uring_enter), CALL(io_uring_register), CALL(memfd_create),
-    CALL(ftruncate),      CALL(fcntl),          CALL(lseek),             CALL(eventfd2),
-    CALL(socketpair),     CALL(read),           CALL(write),             CALL(close),
-    CALL(ppoll),          CALL(prlimit64),      CALL(getsockname),       CALL(setsockopt),
-    CALL(getsockopt),     CALL(madvise),        CALL(prctl),
-#undef CALL
-};
-
 /* Every exported function comes through here; the callback data says which one. */
 static napi_value dispatch(napi_env napi, napi_callback_info info) {
   call c = {.napi = napi};
@@ -259,12 +247,6 @@ static napi_value dispatch(napi_env napi, napi_callback_info info) {
   double value = FUNCTIONS[(size_t)index].run(&c);
   if (c.result == NULL) napi_create_double(napi, value, &c.result);
   return c.result;
-}
-
-static void set_number(napi_env napi, napi_value object, const char *name, double number) {
-  napi_value value = NULL;
-  napi_create_double(napi, number, &value);
-  napi_set_named_property(napi, object, name, value);
 }
 
 NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
@@ -279,12 +261,8 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
     napi_create_function(env, FUNCTIONS[i].name, NAPI_AUTO_LENGTH, dispatch, (void *)i, &value);
     napi_set_named_property(env, exports, FUNCTIONS[i].name, value);
   }
-  napi_create_object(env, &value);
-  for (size_t i = 0; i < sizeof SYSCALLS / sizeof *SYSCALLS; i++) {
-    set_number(env, value, SYSCALLS[i].name, (double)SYSCALLS[i].number);
-  }
-  napi_set_named_property(env, exports, "numbers", value);
-  set_number(env, exports, "pageSize", (double)sysconf(_SC_PAGESIZE));
+  napi_create_int64(env, sysconf(_SC_PAGESIZE), &value);
+  napi_set_named_property(env, exports, "pageSize", value);
   napi_create_external_arraybuffer(env, self->pins, sizeof self->pins, NULL, NULL, &value);
   napi_set_named_property(env, exports, "pins", value);
   return exports;

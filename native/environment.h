@@ -31,8 +31,7 @@ struct environment {
   enum { RUNNING, ENDING, ENDED } state;
   annulus_ring *rings;
   annulus_source *sources;
-  int next_source_id;
-  int fd_count;
+  int next_source_id, fd_count;
   int free_slot;  /* head of the free list, 0 if empty; slot 0 means "no region" */
   int used_slots; /* high-water mark */
   int live_wrappers;

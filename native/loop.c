@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /*
  * The few libuv calls made here, declared by hand: uv.h is not among Node's API headers. All are
@@ -80,6 +81,10 @@ static void on_idle(uv_handle_t *handle) {
 /* After JavaScript ran: block in the loop or not, stay alive or not. */
 static void settle(annulus_source *source) {
   int busy = annulus_ring_has_work(source->ring);
+  if (!busy) {
+    annulus_ring_signal(source->ring, 1);
+    busy = annulus_ring_has_work(source->ring); /* what came before the signal was on */
+  }
   if (busy && !source->idling) uv_idle_start(source->handles[HANDLE_IDLE], on_idle);
   if (!busy && source->idling) uv_idle_stop(source->handles[HANDLE_IDLE]);
   source->idling = busy;
@@ -92,6 +97,7 @@ static void pump(annulus_source *source) {
   /* JavaScript may run a nested loop (a debugger does): never reenter. */
   if (source->running || source->closing) return;
   source->running = 1;
+  annulus_ring_signal(source->ring, 0);
   uint64_t deadline = 0;
   for (;;) {
     annulus_ring_turn(source->ring);
@@ -111,13 +117,16 @@ static void on_pump(uv_handle_t *handle) {
 
 /* The poll handle only wakes the loop: the check handle, which runs right after, does the work. */
 static void on_pump_poll(uv_handle_t *handle, int status, int events) {
-  (void)handle, (void)status, (void)events;
+  annulus_source *source = uv_handle_get_data(handle);
+  uint64_t count;
+  (void)status, (void)events;
+  if (read(source->ring->event_fd, &count, sizeof count) < 0) return; /* nothing to reset */
 }
 
 int annulus_pump_start(annulus_source *source, uv_loop_t *loop, annulus_ring *ring) {
   source->ring = ring;
   for (int i = 0; i < HANDLE_COUNT; i++) {
-    int status = open_handle(source, loop, i, ring->fd);
+    int status = open_handle(source, loop, i, ring->event_fd);
     if (status < 0) return status;
   }
   uv_prepare_start(source->handles[HANDLE_PREPARE], on_pump);

@@ -10,8 +10,7 @@
 
 /* One mmap() inside a mapping. `fd` -1 is anonymous private memory. */
 typedef struct annulus_piece {
-  size_t at;
-  size_t length;
+  size_t at, length;
   int fd;
   int64_t offset;
 } annulus_piece;

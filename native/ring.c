@@ -8,6 +8,7 @@
 /* Values of the io_uring ABI, here because old systems lack the header that defines them. */
 enum { ENTER_GETEVENTS = 1, ENTER_EXT_ARG = 8, NEED_GETEVENTS = 2 | 4 /* overflow, taskrun */ };
 enum { CQE_BYTES = 16, CQE_FLAGS_WORD = 3, CQE_F_MORE = 2, CQE_F_SKIP = 32, CQE_F_32 = 32768 };
+enum { CQ_EVENTFD_DISABLED = 1 };
 enum { YIELDS_FD = 1 << 29 }; /* of user_data's high word, as src/uring/holds.ts has it */
 enum { REGISTER_SYNC_CANCEL = 24, CANCEL_ALL_ANY = 1 | 4 };
 
@@ -19,10 +20,12 @@ int annulus_ring_init(annulus_ring *ring, int fd, annulus_mapping *rings, annulu
   int64_t cqes_end = layout[CQES] + (int64_t)layout[CQ_ENTRIES] * layout[CQE_SIZE];
   if (layout[CQES] < 0 || layout[CQ_ENTRIES] <= 0 || layout[CQE_SIZE] <= 0) return -EINVAL;
   if ((uint64_t)cqes_end > rings->length || control->length < CONTROL_WORDS * 4) return -EINVAL;
-  for (int i = SQ_HEAD; i <= CQ_TAIL; i++) {
+  for (int i = SQ_HEAD; i <= CQ_FLAGS; i++) {
     if (layout[i] < 0 || (size_t)layout[i] + 4 > rings->length) return -EINVAL;
     ring->word[i] = (uint32_t *)(base + layout[i]);
   }
+  /* Kernels before 5.8 have no such word; theirs is written where nobody looks. */
+  if (layout[CQ_FLAGS] == 0) ring->word[CQ_FLAGS] = (uint32_t *)control->base + CONTROL_UNUSED;
   ring->fd = fd;
   ring->rings = rings;
   ring->control_page = control;
@@ -54,6 +57,14 @@ int annulus_ring_has_news(const annulus_ring *ring) {
 int annulus_ring_has_work(const annulus_ring *ring) {
   uint32_t prepared = (uint32_t)ring->control[CONTROL_PREPARED];
   return prepared != acquire(ring, SQ_HEAD) || has_completions(ring);
+}
+
+/*
+ * Sequentially consistent: the word must be written before the CQ tail is read again. The kernel has
+ * a full barrier between its store of the tail and its load of the word, so one of us sees the other.
+ */
+void annulus_ring_signal(annulus_ring *ring, int on) {
+  __atomic_store_n(ring->word[CQ_FLAGS], on ? 0 : CQ_EVENTFD_DISABLED, __ATOMIC_SEQ_CST);
 }
 
 void annulus_ring_turn(annulus_ring *ring) {

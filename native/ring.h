@@ -18,23 +18,25 @@ enum {
   CONTROL_ENTERS = 3,     /* io_uring_enter calls made by the pump */
   CONTROL_SUBMITTED = 4,  /* requests consumed by the pump's enters */
   CONTROL_ERROR = 5,      /* errno of the pump's last enter, 0 if it succeeded */
+  CONTROL_UNUSED = 15,
   CONTROL_WORDS = 16
 };
 
 /* Byte offsets into the ring mapping, in the order of RING_LAYOUT in src/sys/native.ts. */
-enum { SQ_HEAD, SQ_TAIL, SQ_FLAGS, CQ_HEAD, CQ_TAIL, CQES, CQ_ENTRIES, CQE_SIZE, LAYOUT_WORDS };
+enum { SQ_HEAD, SQ_TAIL, SQ_FLAGS, CQ_HEAD, CQ_TAIL, CQ_FLAGS, CQES, CQ_ENTRIES, CQE_SIZE };
+enum { LAYOUT_WORDS = CQE_SIZE + 1 };
 
 typedef struct annulus_ring {
   struct annulus_ring *next;
   void *pump; /* the source that drives it; NULL while it is driven by hand */
   int fd;
+  int event_fd; /* counts completions for the pump, which closes neither */
   annulus_mapping *rings;
   annulus_mapping *control_page;
   int32_t *control;
-  uint32_t *word[CQ_TAIL + 1];
+  uint32_t *word[CQ_FLAGS + 1];
   char *cqes;
-  uint32_t cq_entries;
-  uint32_t cqe_size;
+  uint32_t cq_entries, cqe_size;
 } annulus_ring;
 
 /* Checks the layout; takes over the descriptor and a reference to each mapping, or nothing. */
@@ -46,6 +48,9 @@ void annulus_ring_turn(annulus_ring *ring);
 
 /* Whether JavaScript should run: completions are ready, or the last enter failed for good. */
 int annulus_ring_has_news(const annulus_ring *ring);
+
+/* Whether completions count into the eventfd: only while the loop may sleep. */
+void annulus_ring_signal(annulus_ring *ring, int on);
 
 /* Whether another turn would find something to submit or to reap. */
 int annulus_ring_has_work(const annulus_ring *ring);

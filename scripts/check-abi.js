@@ -19,6 +19,7 @@ const prelude = `#define _GNU_SOURCE
 #include <stddef.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <linux/io_uring.h>
 #include <linux/stat.h>
@@ -46,6 +47,7 @@ const constants = new Map([
       ['REGISTER', ['IORING_']],
     ]),
   ],
+  ['sys/syscalls.js', new Map([[`SYSCALLS_${process.arch.toUpperCase()}`, ['SYS_']]])],
   ['uring/opcodes.js', new Map([['OP', ['IORING_OP_']]])],
   ['uring/sockaddr.js', new Map([['AF', ['AF_']]])],
   ['uring/requests/socket.js', new Map([['SHUT', ['SHUT_']]])],

@@ -97,13 +97,13 @@ export abstract class Engine {
     this.maxInFlight = options.maxInFlight ?? most;
     try {
       checkInteger('maxInFlight', this.maxInFlight, 1, most);
+      this.sourceId = this.ring.startPump(() => this.reap());
     } catch (error) {
       this.ring.close();
       throw error;
     }
     this.slots = new Slots(this.maxInFlight);
     this.onCompletion = (token, result, flags): void => this.complete(token, result, flags);
-    this.sourceId = this.ring.startPump(() => this.reap());
     flushAtExit(this);
   }
 

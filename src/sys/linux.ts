@@ -1,9 +1,11 @@
 /**
  * The system calls Annulus makes, typed. Each throws a `SystemError` that names the call.
  */
-import { check, ERRNO, SystemError } from './errors.ts';
+import { check, ERRNO } from './errors.ts';
 import { native } from './native.ts';
 import type { SyscallArgument } from './native.ts';
+import { SYSCALLS } from './syscalls.ts';
+import type { SyscallName } from './syscalls.ts';
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
@@ -26,11 +28,8 @@ export const SEAL = { SEAL: 1, SHRINK: 2, GROW: 4 } as const;
 export const RLIMIT = { NOFILE: 7, MEMLOCK: 8, AS: 9 } as const;
 
 /** Makes a system call by name; the raw result, negative errno on failure. */
-export function syscall(name: string, ...args: SyscallArgument[]): number {
-  const binding = native();
-  const number = binding.numbers[name];
-  if (number === undefined) throw new SystemError(ERRNO.ENOSYS, name);
-  return binding.syscall(number, ...args);
+export function syscall(name: SyscallName, ...args: SyscallArgument[]): number {
+  return native().syscall(SYSCALLS[name], ...args);
 }
 
 /** A string as the kernel reads it: UTF-8 with a final zero. */

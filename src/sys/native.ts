@@ -24,10 +24,8 @@ export interface Native {
   disownFd(fd: number, close: 0 | 1): number;
   adoptRing(fd: number, ringsId: number, controlId: number, layout: Int32Array): number;
   closeRing(fd: number): number;
-  watch(fd: number, events: number, callback: (events: number) => void): number;
+  watch(fd: number, events: number, callback: (events: number) => void, eventFd?: number): number;
   source(id: number, action: 0 | 1 | 2): number;
-  /** System call numbers of this architecture, by name. */
-  readonly numbers: Readonly<Record<string, number>>;
   /** Bytes of a memory page. */
   readonly pageSize: number;
   /** One pin word a region slot; native/environment.h says how it is used. */
@@ -51,6 +49,7 @@ export const RING_LAYOUT = [
   'sqFlags',
   'cqHead',
   'cqTail',
+  'cqFlags',
   'cqes',
   'cqEntries',
   'cqeSize',

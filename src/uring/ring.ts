@@ -5,7 +5,7 @@ import { CONTROL, native } from '../sys/native.ts';
 import type { Native } from '../sys/native.ts';
 import { CANCEL, ENTER, GETEVENTS_ARG, REGISTER, SETUP, SQ } from '../sys/abi.ts';
 import { AnnulusError, checkInteger, ERRNO, outOfRange, SystemError } from '../sys/errors.ts';
-import { syscall } from '../sys/linux.ts';
+import { closeOwned, eventfd, own, syscall } from '../sys/linux.ts';
 import { Region } from '../memory/region.ts';
 import { CompletionQueue } from './cqueue.ts';
 import type { CompletionCallback } from './cqueue.ts';
@@ -63,6 +63,7 @@ export class Ring extends TimerRequests {
   #overflows = 0;
   #batchSize = 0;
   #closed = false;
+  #eventFd = -1;
   #finalStats: RingStats | undefined;
 
   /**
@@ -210,6 +211,7 @@ export class Ring extends TimerRequests {
     const drained = this.#drainForClose();
     this.#finalStats = this.stats;
     this.#native.closeRing(this.fd);
+    if (this.#eventFd >= 0) closeOwned(this.#eventFd);
     this.register.retire();
     if (drained) this.holds.close();
     this.retire();
@@ -225,7 +227,10 @@ export class Ring extends TimerRequests {
 
   /** @internal Drives this ring from the event loop: `reap` is called when completions are ready. */
   startPump(reap: () => void): number {
-    return this.#native.watch(this.fd, 0, reap);
+    this.#eventFd = eventfd();
+    own(this.#eventFd);
+    this.register.eventfd(this.#eventFd);
+    return this.#native.watch(this.fd, 0, reap, this.#eventFd);
   }
 
   /** @internal Errno of the pump's last enter; see native/ring.c. */

@@ -49,6 +49,7 @@ export interface RingOffsets {
   readonly cqHead: number;
   readonly cqTail: number;
   readonly cqOverflow: number;
+  readonly cqFlags: number;
   readonly cqes: number;
 }
 
@@ -154,6 +155,7 @@ function readOffsets(params: Int32Array): RingOffsets {
     cqHead: cq(CQ_OFF.HEAD),
     cqTail: cq(CQ_OFF.TAIL),
     cqOverflow: cq(CQ_OFF.OVERFLOW),
+    cqFlags: cq(CQ_OFF.FLAGS),
     cqes: cq(CQ_OFF.CQES),
   };
 }

@@ -1,0 +1,59 @@
+/**
+ * Numbers of the system calls Annulus makes, which differ between architectures.
+ *
+ * `npm run lint` compiles those of the machine's architecture against its C header.
+ */
+import { arch } from 'node:process';
+
+/** System call numbers of x86-64. */
+export const SYSCALLS_X64 = {
+  close: 3,
+  eventfd2: 290,
+  fcntl: 72,
+  ftruncate: 77,
+  getsockname: 51,
+  getsockopt: 55,
+  io_uring_enter: 426,
+  io_uring_register: 427,
+  io_uring_setup: 425,
+  lseek: 8,
+  madvise: 28,
+  memfd_create: 319,
+  ppoll: 271,
+  prctl: 157,
+  prlimit64: 302,
+  read: 0,
+  setsockopt: 54,
+  socketpair: 53,
+  write: 1,
+} as const;
+
+/** A system call Annulus makes. */
+export type SyscallName = keyof typeof SYSCALLS_X64;
+
+/** System call numbers of 64-bit ARM, which are the kernel's generic ones. */
+export const SYSCALLS_ARM64: Readonly<Record<SyscallName, number>> = {
+  close: 57,
+  eventfd2: 19,
+  fcntl: 25,
+  ftruncate: 46,
+  getsockname: 204,
+  getsockopt: 209,
+  io_uring_enter: 426,
+  io_uring_register: 427,
+  io_uring_setup: 425,
+  lseek: 62,
+  madvise: 233,
+  memfd_create: 279,
+  ppoll: 73,
+  prctl: 167,
+  prlimit64: 261,
+  read: 63,
+  setsockopt: 208,
+  socketpair: 199,
+  write: 64,
+};
+
+/** The numbers of this process's architecture. */
+export const SYSCALLS: Readonly<Record<SyscallName, number>> =
+  arch === 'arm64' ? SYSCALLS_ARM64 : SYSCALLS_X64;

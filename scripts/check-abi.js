@@ -16,12 +16,21 @@ const prelude = `#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/futex.h>
 #include <linux/io_uring.h>
+#include <linux/openat2.h>
 #include <linux/stat.h>
 #include <linux/time_types.h>
 `;
@@ -44,7 +53,32 @@ const constants = new Map([
       ['RECVSEND', ['IORING_RECVSEND_', 'IORING_RECV_', 'IORING_SEND_']],
       ['ACCEPT', ['IORING_ACCEPT_']],
       ['FSYNC', ['IORING_FSYNC_']],
+      ['FILE_INDEX', ['IORING_FILE_INDEX_']],
+      ['FIXED_FD', ['IORING_FIXED_FD_']],
+      ['RWF', ['RWF_']],
+      ['FALLOC', ['FALLOC_FL_']],
+      ['SYNC_RANGE', ['SYNC_FILE_RANGE_']],
+      ['FADVISE', ['POSIX_FADV_']],
+      ['MADVISE', ['MADV_']],
+      ['SPLICE', ['SPLICE_F_']],
+      ['RESOLVE', ['RESOLVE_']],
+      ['XATTR', ['XATTR_']],
+      ['FUTEX2', ['FUTEX2_']],
+      ['P', ['P_']],
+      ['W', ['W']],
+      ['CLD', ['CLD_']],
+      ['EPOLL', ['EPOLL']],
+      ['EPOLL_CTL', ['EPOLL_CTL_']],
       ['REGISTER', ['IORING_']],
+      ['RSRC_FLAG', ['IORING_RSRC_']],
+      ['CLONE', ['IORING_REGISTER_']],
+      ['RESTRICTION', ['IORING_RESTRICTION_']],
+      ['NOP', ['IORING_NOP_']],
+      ['MSG', ['IORING_MSG_']],
+      ['MSG_RING', ['IORING_MSG_RING_']],
+      ['URING_CMD', ['IORING_URING_CMD_']],
+      ['MEM_REGION', ['IORING_MEM_REGION_']],
+      ['REG_WAIT_FLAG', ['IORING_REG_WAIT_']],
     ]),
   ],
   ['sys/syscalls.js', new Map([[`SYSCALLS_${process.arch.toUpperCase()}`, ['SYS_']]])],
@@ -146,6 +180,59 @@ const structs = new Map([
       },
     },
   ],
+  ['OPEN_HOW', bytesOf('open_how', ['FLAGS', 'MODE', 'RESOLVE'])],
+  ['FUTEX_WAITV', bytesOf('futex_waitv', ['VAL', 'UADDR', 'FLAGS'])],
+  ['EPOLL_EVENT', bytesOf('epoll_event', ['EVENTS', 'DATA'])],
+  ['RSRC_REGISTER', bytesOf('io_uring_rsrc_register', ['NR', 'FLAGS', 'DATA', 'TAGS'])],
+  ['RSRC_UPDATE2', bytesOf('io_uring_rsrc_update2', ['OFFSET', 'DATA', 'TAGS', 'NR'])],
+  [
+    'SYNC_CANCEL',
+    bytesOf('io_uring_sync_cancel_reg', ['ADDR', 'FD', 'FLAGS', 'TIMEOUT', 'OPCODE']),
+  ],
+  [
+    'REGION_DESC',
+    bytesOf('io_uring_region_desc', ['USER_ADDR', 'SIZE', 'FLAGS', 'MMAP_OFFSET']),
+  ],
+  ['MEM_REGION_REG', bytesOf('io_uring_mem_region_reg', ['FLAGS'], { REGION: 'region_uptr' })],
+  [
+    'REG_WAIT',
+    bytesOf('io_uring_reg_wait', ['TS', 'FLAGS', 'SIGMASK'], {
+      MIN_WAIT: 'min_wait_usec',
+      SIGMASK_SIZE: 'sigmask_sz',
+    }),
+  ],
+  [
+    'ZCRX_IFQ',
+    bytesOf('io_uring_zcrx_ifq_reg', ['IF_IDX', 'IF_RXQ', 'RQ_ENTRIES', 'FLAGS', 'OFFSETS'], {
+      AREA: 'area_ptr',
+      REGION: 'region_ptr',
+      ID: 'zcrx_id',
+    }),
+  ],
+  [
+    'QUERY_HDR',
+    bytesOf('io_uring_query_hdr', ['SIZE', 'RESULT'], {
+      NEXT: 'next_entry',
+      DATA: 'query_data',
+      OP: 'query_op',
+    }),
+  ],
+  [
+    'QUERY_OPCODE',
+    bytesOf('io_uring_query_opcode', [], {
+      REQUESTS: 'nr_request_opcodes',
+      REGISTRATIONS: 'nr_register_opcodes',
+      FEATURES: 'feature_flags',
+      SETUP: 'ring_setup_flags',
+      ENTER: 'enter_flags',
+      SQE: 'sqe_flags',
+      QUERIES: 'nr_query_opcodes',
+    }),
+  ],
+  [
+    'ZCRX_AREA',
+    bytesOf('io_uring_zcrx_area_reg', ['ADDR', 'LEN'], { TOKEN: 'rq_area_token' }),
+  ],
 ]);
 
 /**
@@ -158,6 +245,18 @@ function membersOf(struct, renamed) {
   return Object.fromEntries(
     keys.map((key) => [key, [`${struct}.${renamed[key] ?? key.toLowerCase()}`]]),
   );
+}
+
+/**
+ * @param {string} struct
+ * @param {string[]} keys - Names of src/ that are the members' in capitals.
+ * @param {Record<string, string>} [renamed]
+ * @returns {{ unit: number, names: Record<string, string[]> }} A struct counted in bytes.
+ */
+function bytesOf(struct, keys, renamed = {}) {
+  const members = [...keys.map((key) => [key, key.toLowerCase()]), ...Object.entries(renamed)];
+  const names = Object.fromEntries(members.map(([key, name]) => [key, [`${struct}.${name}`]]));
+  return { unit: 1, names: { ...names, BYTES: [struct] } };
 }
 
 /**

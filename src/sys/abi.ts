@@ -4,6 +4,7 @@
  * `npm run lint` compiles them against the C header of the machine wherever that header has them;
  * the names are the header's, without their prefix.
  */
+import { arch } from 'node:process';
 
 /** `IORING_SETUP_*`. */
 export const SETUP = {
@@ -139,6 +140,129 @@ export const ACCEPT = { MULTISHOT: 0x1, DONTWAIT: 0x2, POLL_FIRST: 0x4 } as cons
 /** `IORING_FSYNC_*`. */
 export const FSYNC = { DATASYNC: 0x1 } as const;
 
+/** `IORING_FILE_INDEX_*`: stands for the number of a slot. */
+export const FILE_INDEX = { ALLOC: 0xffffffff } as const;
+
+/** `IORING_FIXED_FD_*`. */
+export const FIXED_FD = { NO_CLOEXEC: 0x1 } as const;
+
+/** `RWF_*`: flags of one read or write. */
+export const RWF = {
+  HIPRI: 0x1,
+  DSYNC: 0x2,
+  SYNC: 0x4,
+  NOWAIT: 0x8,
+  APPEND: 0x10,
+  NOAPPEND: 0x20,
+  ATOMIC: 0x40,
+  DONTCACHE: 0x80,
+  NOSIGNAL: 0x100,
+} as const;
+
+/** `FALLOC_FL_*`. */
+export const FALLOC = {
+  KEEP_SIZE: 0x1,
+  PUNCH_HOLE: 0x2,
+  COLLAPSE_RANGE: 0x8,
+  ZERO_RANGE: 0x10,
+  INSERT_RANGE: 0x20,
+  UNSHARE_RANGE: 0x40,
+  WRITE_ZEROES: 0x80,
+} as const;
+
+/** `SYNC_FILE_RANGE_*`. */
+export const SYNC_RANGE = { WAIT_BEFORE: 0x1, WRITE: 0x2, WAIT_AFTER: 0x4 } as const;
+
+/** `POSIX_FADV_*`. */
+export const FADVISE = {
+  NORMAL: 0,
+  RANDOM: 1,
+  SEQUENTIAL: 2,
+  WILLNEED: 3,
+  DONTNEED: 4,
+  NOREUSE: 5,
+} as const;
+
+/** `MADV_*`: those after which a program can still use its memory. */
+export const MADVISE = {
+  NORMAL: 0,
+  RANDOM: 1,
+  SEQUENTIAL: 2,
+  WILLNEED: 3,
+  DONTNEED: 4,
+  FREE: 8,
+  REMOVE: 9,
+  MERGEABLE: 12,
+  UNMERGEABLE: 13,
+  HUGEPAGE: 14,
+  NOHUGEPAGE: 15,
+  DONTDUMP: 16,
+  DODUMP: 17,
+  COLD: 20,
+  PAGEOUT: 21,
+  POPULATE_READ: 22,
+  POPULATE_WRITE: 23,
+  COLLAPSE: 25,
+} as const;
+
+/** `SPLICE_F_*`. */
+export const SPLICE = { MOVE: 0x1, NONBLOCK: 0x2, MORE: 0x4, FD_IN_FIXED: 0x80000000 } as const;
+
+/** `RESOLVE_*`: what looking a path up may not do. */
+export const RESOLVE = {
+  NO_XDEV: 0x1,
+  NO_MAGICLINKS: 0x2,
+  NO_SYMLINKS: 0x4,
+  BENEATH: 0x8,
+  IN_ROOT: 0x10,
+  CACHED: 0x20,
+} as const;
+
+/** `XATTR_*`. */
+export const XATTR = { CREATE: 0x1, REPLACE: 0x2 } as const;
+
+/** `FUTEX2_*`. */
+export const FUTEX2 = { SIZE_U32: 0x2, NUMA: 0x4, MPOL: 0x8, PRIVATE: 0x80 } as const;
+
+/** `P_*`: what the number given to `waitid` is. */
+export const P = { ALL: 0, PID: 1, PGID: 2, PIDFD: 3 } as const;
+
+/** `W*`: the changes of a child that `waitid` waits for, and how. */
+export const W = {
+  NOHANG: 0x1,
+  STOPPED: 0x2,
+  EXITED: 0x4,
+  CONTINUED: 0x8,
+  NOWAIT: 0x1000000,
+} as const;
+
+/** `CLD_*`: how a child has changed. */
+export const CLD = {
+  EXITED: 1,
+  KILLED: 2,
+  DUMPED: 3,
+  TRAPPED: 4,
+  STOPPED: 5,
+  CONTINUED: 6,
+} as const;
+
+/** `EPOLL*`: events; the low ones are those of `poll(2)`. */
+export const EPOLL = {
+  IN: 0x1,
+  PRI: 0x2,
+  OUT: 0x4,
+  ERR: 0x8,
+  HUP: 0x10,
+  RDHUP: 0x2000,
+  EXCLUSIVE: 0x10000000,
+  WAKEUP: 0x20000000,
+  ONESHOT: 0x40000000,
+  ET: 0x80000000,
+} as const;
+
+/** `EPOLL_CTL_*`. */
+export const EPOLL_CTL = { ADD: 1, DEL: 2, MOD: 3 } as const;
+
 /** `IORING_REGISTER_*`: operations of `io_uring_register`, in the order of their numbers. */
 export const REGISTER_NAMES = [
   'REGISTER_BUFFERS',
@@ -259,4 +383,133 @@ export const GETEVENTS_ARG = {
   SIGMASK_SIZE: 8,
   MIN_WAIT: 12,
   TS: 16,
+} as const;
+
+/** `struct open_how`, in bytes. */
+export const OPEN_HOW = { BYTES: 24, FLAGS: 0, MODE: 8, RESOLVE: 16 } as const;
+
+/** `struct futex_waitv`, in bytes. */
+export const FUTEX_WAITV = { BYTES: 24, VAL: 0, UADDR: 8, FLAGS: 16 } as const;
+
+/** `struct epoll_event`, in bytes: packed on x86-64, aligned elsewhere. */
+export const EPOLL_EVENT: Readonly<Record<'BYTES' | 'EVENTS' | 'DATA', number>> =
+  arch === 'x64' ? { BYTES: 12, EVENTS: 0, DATA: 4 } : { BYTES: 16, EVENTS: 0, DATA: 8 };
+
+/** `siginfo_t` of a child's change, in bytes. */
+export const SIGINFO = {
+  BYTES: 128,
+  SIGNO: 0,
+  ERRNO: 4,
+  CODE: 8,
+  PID: 16,
+  UID: 20,
+  STATUS: 24,
+} as const;
+
+/** `IORING_RSRC_*`: flags of `struct io_uring_rsrc_register`. */
+export const RSRC_FLAG = { REGISTER_SPARSE: 0x1 } as const;
+
+/** `IORING_REGISTER_*`: flags of `struct io_uring_clone_buffers`. */
+export const CLONE = { SRC_REGISTERED: 0x1, DST_REPLACE: 0x2 } as const;
+
+/** `IORING_RESTRICTION_*`. */
+export const RESTRICTION = {
+  REGISTER_OP: 0,
+  SQE_OP: 1,
+  SQE_FLAGS_ALLOWED: 2,
+  SQE_FLAGS_REQUIRED: 3,
+} as const;
+
+/** `IORING_NOP_*`. */
+export const NOP = {
+  INJECT_RESULT: 0x1,
+  FILE: 0x2,
+  FIXED_FILE: 0x4,
+  FIXED_BUFFER: 0x8,
+  TW: 0x10,
+  CQE32: 0x20,
+} as const;
+
+/** `IORING_MSG_*`: what a message between rings carries. */
+export const MSG = { DATA: 0, SEND_FD: 1 } as const;
+
+/** `IORING_MSG_RING_*`: flags of a message. */
+export const MSG_RING = { CQE_SKIP: 0x1, FLAGS_PASS: 0x2 } as const;
+
+/** `IORING_URING_CMD_*`. */
+export const URING_CMD = { FIXED: 0x1 } as const;
+
+/** `IORING_MEM_REGION_*`: the first of a `io_uring_region_desc`, the second of its registration. */
+export const MEM_REGION = { TYPE_USER: 0x1, REG_WAIT_ARG: 0x1 } as const;
+
+/** `IORING_REG_WAIT_*`: flags of `struct io_uring_reg_wait`. */
+export const REG_WAIT_FLAG = { TS: 0x1 } as const;
+
+/** `struct io_uring_rsrc_register`, in bytes. */
+export const RSRC_REGISTER = { BYTES: 32, NR: 0, FLAGS: 4, DATA: 16, TAGS: 24 } as const;
+
+/** `struct io_uring_rsrc_update2`, in bytes. The shorter `io_uring_rsrc_update` begins alike. */
+export const RSRC_UPDATE2 = { BYTES: 32, OFFSET: 0, DATA: 8, TAGS: 16, NR: 24 } as const;
+
+/** `struct io_uring_sync_cancel_reg`, in bytes. */
+export const SYNC_CANCEL = {
+  BYTES: 64,
+  ADDR: 0,
+  FD: 8,
+  FLAGS: 12,
+  TIMEOUT: 16,
+  OPCODE: 32,
+} as const;
+
+/** `struct io_uring_region_desc`, in bytes. */
+export const REGION_DESC = {
+  BYTES: 64,
+  USER_ADDR: 0,
+  SIZE: 8,
+  FLAGS: 16,
+  MMAP_OFFSET: 24,
+} as const;
+
+/** `struct io_uring_mem_region_reg`, in bytes. */
+export const MEM_REGION_REG = { BYTES: 32, REGION: 0, FLAGS: 8 } as const;
+
+/** `struct io_uring_reg_wait`, in bytes. */
+export const REG_WAIT = {
+  BYTES: 64,
+  TS: 0,
+  MIN_WAIT: 16,
+  FLAGS: 20,
+  SIGMASK: 24,
+  SIGMASK_SIZE: 32,
+} as const;
+
+/** `struct io_uring_zcrx_ifq_reg`, in bytes. */
+export const ZCRX_IFQ = {
+  BYTES: 96,
+  IF_IDX: 0,
+  IF_RXQ: 4,
+  RQ_ENTRIES: 8,
+  FLAGS: 12,
+  AREA: 16,
+  REGION: 24,
+  OFFSETS: 32,
+  ID: 64,
+} as const;
+
+/** `struct io_uring_zcrx_area_reg`, in bytes. */
+export const ZCRX_AREA = { BYTES: 48, ADDR: 0, LEN: 8, TOKEN: 16 } as const;
+
+/** `struct io_uring_query_hdr`, in bytes. */
+export const QUERY_HDR = { BYTES: 40, NEXT: 0, DATA: 8, OP: 16, SIZE: 20, RESULT: 24 } as const;
+
+/** `struct io_uring_query_opcode`, in bytes. */
+export const QUERY_OPCODE = {
+  BYTES: 48,
+  REQUESTS: 0,
+  REGISTRATIONS: 4,
+  FEATURES: 8,
+  SETUP: 16,
+  ENTER: 24,
+  SQE: 32,
+  QUERIES: 40,
 } as const;

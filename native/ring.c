@@ -91,7 +91,7 @@ static int32_t discard_completions(annulus_ring *ring) {
     const int32_t *cqe = (const int32_t *)(ring->cqes + index * ring->cqe_size);
     uint32_t flags = (uint32_t)cqe[CQE_FLAGS_WORD];
     if ((cqe[1] & YIELDS_FD) != 0 && cqe[2] >= 0) close(cqe[2]); /* a descriptor nobody waits for */
-    if ((flags & (CQE_F_MORE | CQE_F_SKIP)) == 0) ended++;
+    if (cqe[1] >= 0 && (flags & (CQE_F_MORE | CQE_F_SKIP)) == 0) ended++; /* see tags.ts */
     head += (flags & CQE_F_32) != 0 && ring->cqe_size == CQE_BYTES ? 2 : 1;
   }
   /* Release: the kernel may overwrite the entries only after they were read. */

@@ -189,10 +189,7 @@ const structs = new Map([
     'SYNC_CANCEL',
     bytesOf('io_uring_sync_cancel_reg', ['ADDR', 'FD', 'FLAGS', 'TIMEOUT', 'OPCODE']),
   ],
-  [
-    'REGION_DESC',
-    bytesOf('io_uring_region_desc', ['USER_ADDR', 'SIZE', 'FLAGS', 'MMAP_OFFSET']),
-  ],
+  ['REGION_DESC', bytesOf('io_uring_region_desc', ['USER_ADDR', 'SIZE', 'FLAGS', 'MMAP_OFFSET'])],
   ['MEM_REGION_REG', bytesOf('io_uring_mem_region_reg', ['FLAGS'], { REGION: 'region_uptr' })],
   [
     'REG_WAIT',
@@ -229,10 +226,7 @@ const structs = new Map([
       QUERIES: 'nr_query_opcodes',
     }),
   ],
-  [
-    'ZCRX_AREA',
-    bytesOf('io_uring_zcrx_area_reg', ['ADDR', 'LEN'], { TOKEN: 'rq_area_token' }),
-  ],
+  ['ZCRX_AREA', bytesOf('io_uring_zcrx_area_reg', ['ADDR', 'LEN'], { TOKEN: 'rq_area_token' })],
 ]);
 
 /**

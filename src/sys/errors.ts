@@ -17,6 +17,7 @@ export type AnnulusErrorCode =
   | 'ERR_ANNULUS_PEER_CLOSED'
   | 'ERR_ANNULUS_PEER_DIED'
   | 'ERR_ANNULUS_SQ_FULL'
+  | 'ERR_ANNULUS_STALE_FILE'
   | 'ERR_ANNULUS_TIMEOUT'
   | 'ERR_ANNULUS_UNSUPPORTED'
   | 'ERR_ANNULUS_UNSUPPORTED_PLATFORM'
@@ -112,6 +113,7 @@ export const ERRNO = {
   EPERM: -1,
   ENOENT: -2,
   EINTR: -4,
+  ENXIO: -6,
   EBADF: -9,
   EAGAIN: -11,
   ENOMEM: -12,
@@ -122,6 +124,8 @@ export const ERRNO = {
   EINVAL: -22,
   EMFILE: -24,
   ENOSYS: -38,
+  EOVERFLOW: -75,
+  EBADFD: -77,
   ETIME: -62,
   ENOTSUP: -95,
   ETIMEDOUT: -110,

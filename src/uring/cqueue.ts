@@ -85,7 +85,9 @@ export class CompletionQueue {
         const flags = words[at + 3]!;
         this.head = (head + 1) | 0;
         reaped++;
-        if ((flags & CQE.F_MORE) === 0) {
+        if (hold < 0) {
+          holds.tags.release(hold); // of a registration or another ring: it ends no request
+        } else if ((flags & CQE.F_MORE) === 0) {
           control[CONTROL.ENDED] = (control[CONTROL.ENDED]! + 1) | 0;
           if (hold !== 0) holds.release(hold);
         }

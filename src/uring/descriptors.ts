@@ -3,14 +3,24 @@
  * so that an index is never taken for a descriptor.
  */
 import type { Region } from '../memory/region.ts';
+import type { FileTable } from './file-table.ts';
 
-/** A slot of the ring's registered file table, from `ring.register.files()`. */
+/**
+ * A slot of the ring's registered file table with what is in it, from `ring.register.files()`. Once
+ * the slot is closed or gets another file, requests refuse this handle: `ERR_ANNULUS_STALE_FILE`.
+ */
 export class FixedFile {
   readonly index: number;
+  /** @internal What tells the slot's files apart. */
+  readonly generation: number;
+  /** @internal The table of the ring that made it. */
+  readonly table: FileTable;
 
   /** @internal Made by the registrar. */
-  constructor(index: number) {
+  constructor(index: number, generation: number, table: FileTable) {
     this.index = index;
+    this.generation = generation;
+    this.table = table;
   }
 }
 

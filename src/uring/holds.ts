@@ -11,11 +11,13 @@
  * +--+--+---------------------------------+
  * ```
  *
- * Bit 29 says that a result is a new descriptor, to be closed if nobody is told of it.
+ * Bit 29 says that a result is a new descriptor, to be closed if nobody is told of it. With the sign
+ * bit the completion ends no request of the ring: tags.ts.
  */
 import { SystemError, ERRNO } from '../sys/errors.ts';
 import { Region } from '../memory/region.ts';
 import { pin, unpin } from '../memory/pins.ts';
+import { Tags } from './tags.ts';
 
 /** Marks a hold as the index of a cell. */
 const CELL = 1 << 30;
@@ -85,6 +87,8 @@ export class Holds {
   readonly #cells: Cell[] = [];
   readonly #free: Cell[][] = CLASSES.map(() => []);
   readonly #slabs: Region[] = [];
+  /** Holds of registrations rather than requests. */
+  readonly tags: Tags = new Tags();
 
   /** A cell of at least `bytes`; its slab stays pinned until `release()`. */
   cell(bytes: number): Cell {

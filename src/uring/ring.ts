@@ -10,7 +10,7 @@ import { Region } from '../memory/region.ts';
 import { CompletionQueue } from './cqueue.ts';
 import type { CompletionCallback } from './cqueue.ts';
 import type { OpcodeName } from './opcodes.ts';
-import { Registrar } from './register.ts';
+import { Registrar } from './register/registrar.ts';
 import { TimerRequests } from './requests/timer.ts';
 import { setUpRing } from './setup.ts';
 import type { RingOptions } from './setup.ts';
@@ -78,7 +78,8 @@ export class Ring extends TimerRequests {
     }
     super(setUpRing(options));
     this.#native = native();
-    this.register = new Registrar(this.memory.fd);
+    const { files, holds, memory } = this;
+    this.register = new Registrar({ fd: memory.fd, files, tags: holds.tags });
     this.#completions = new CompletionQueue(this.memory, this.ringWords, this.control, this.holds);
     this.#tailIndex = this.memory.offsets.sqTail >> 2;
     this.#sqPoll = (this.memory.flags & SETUP.SQPOLL) !== 0;

@@ -3,7 +3,7 @@
  */
 import { release } from 'node:os';
 
-import { REGISTER } from '../sys/abi.ts';
+import { QUERY_HDR, QUERY_OPCODE, REGISTER } from '../sys/abi.ts';
 import { AnnulusError } from '../sys/errors.ts';
 import { syscall } from '../sys/linux.ts';
 import { Region } from '../memory/region.ts';
@@ -47,6 +47,29 @@ export function supportedOpcodes(ringFd: number): Uint8Array {
   // No answer (a ring that is restricted, a kernel before 5.6): let the kernel speak for itself.
   known = Uint8Array.from(OPCODES, ({ name }) => (found.size === 0 || found.has(name) ? 1 : 0));
   return known;
+}
+
+let registrations: number | undefined;
+
+/**
+ * How many registration operations the kernel has, by `REGISTER_QUERY` (6.18), which needs no ring.
+ * Infinite where it does not say: then the kernel speaks for itself.
+ */
+export function registrationCount(): number {
+  registrations ??= queryOpcodes()?.getUint32(QUERY_OPCODE.REGISTRATIONS, true) ?? Infinity;
+  return registrations;
+}
+
+/** The kernel's `struct io_uring_query_opcode`; undefined where there is none. */
+export function queryOpcodes(): DataView | undefined {
+  using scratch = Region.allocate(QUERY_HDR.BYTES + QUERY_OPCODE.BYTES);
+  const header = new DataView(scratch.buffer);
+  header.setBigUint64(QUERY_HDR.DATA, BigInt(scratch.address + QUERY_HDR.BYTES), true);
+  header.setUint32(QUERY_HDR.SIZE, QUERY_OPCODE.BYTES, true);
+  const code = REGISTER.REGISTER_QUERY;
+  const result = syscall('io_uring_register', -1, code, scratch.bytes, 0);
+  if (result < 0 || header.getInt32(QUERY_HDR.RESULT, true) < 0) return undefined;
+  return new DataView(scratch.bytes.slice(QUERY_HDR.BYTES).buffer);
 }
 
 /** The error of a request, flag or registration that the running kernel lacks. */

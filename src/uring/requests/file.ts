@@ -67,7 +67,10 @@ export abstract class FileRequests extends RequestQueue {
     return this.simple(OP.FTRUNCATE, token, fd, length, 0, 0, 0);
   }
 
-  /** `close(2)` of a descriptor or a registered file. Linux 5.6. */
+  /**
+   * `close(2)` of a descriptor or a registered file. From then on its FixedFile is refused, so
+   * prepare it last. Linux 5.6.
+   */
   closeFd(token: number, fd: Fd): number {
     this.checkToken(token);
     const number = this.descriptor(fd);
@@ -78,6 +81,7 @@ export abstract class FileRequests extends RequestQueue {
     // A registered slot goes into file_index, counted from 1; FIXED_FILE here would be EBADF.
     const at = this.put(OP.CLOSE, 0, 0, 0, 0, 0, token, 0);
     this.setRare(at, W.FILE_INDEX, number + 1);
+    this.files.replace(number);
     return 0;
   }
 

@@ -11,6 +11,7 @@ import { pins } from '../../memory/pins.ts';
 import { regionOf, Region, requireRegion } from '../../memory/region.ts';
 import { FixedFile } from '../descriptors.ts';
 import type { Fd, FixedBuffer, Memory, MemoryRange } from '../descriptors.ts';
+import { FileTable } from '../file-table.ts';
 import { Holds } from '../holds.ts';
 import { OPCODES } from '../opcodes.ts';
 import type { RingMemory } from '../setup.ts';
@@ -27,6 +28,8 @@ export abstract class RequestQueue {
   protected readonly memory: RingMemory;
   /** @internal */
   protected readonly holds: Holds = new Holds();
+  /** @internal Tells current handles of registered files from outdated ones. */
+  protected readonly files: FileTable = new FileTable();
   /** @internal The ring mapping as words. */
   protected readonly ringWords: Int32Array;
   /** @internal The control block shared with the shim. */
@@ -250,7 +253,7 @@ export abstract class RequestQueue {
       return fd;
     }
     if (!(fd instanceof FixedFile)) throw invalidArgType('fd', 'a number or a FixedFile', fd);
-    return fd.index;
+    return this.files.slotOf(fd);
   }
 
   /** @internal Opcode word for a descriptor of either kind. */

@@ -1,0 +1,143 @@
+/**
+ * Calling `io_uring_register`, and explaining what it refuses.
+ */
+import { REGISTER } from '../../sys/abi.ts';
+import type { RegisterName } from '../../sys/abi.ts';
+import { AnnulusError, ERRNO, SystemError } from '../../sys/errors.ts';
+import { resourceLimit, RLIMIT, syscall } from '../../sys/linux.ts';
+import type { SyscallArgument } from '../../sys/native.ts';
+import { Region } from '../../memory/region.ts';
+import type { FileTable } from '../file-table.ts';
+import { REGISTRATIONS } from '../registrations.ts';
+import { registrationCount, unsupported } from '../supported.ts';
+import type { Tags } from '../tags.ts';
+
+/** Added to the operation's number when the ring is named by its registered index. */
+const USE_REGISTERED_RING = 2 ** 31;
+
+/** What a registrar needs to know of its ring. */
+export interface RegistrarOptions {
+  readonly fd: number;
+  readonly files: FileTable;
+  readonly tags: Tags;
+}
+
+/** Reasons for an errno, by the operation; `undefined` leaves Node's text. */
+export type Reasons = Readonly<Record<number, string | undefined>>;
+
+/** One ring's descriptor, and the system call on it. The subjects add the methods. */
+export abstract class RegisterCalls {
+  /** @internal */
+  protected readonly fileTable: FileTable;
+  /** @internal */
+  protected readonly tags: Tags;
+  /** @internal Index of the ring among the thread's registered rings; -1 if it is none. */
+  protected ringIndex = -1;
+  #fd: number;
+
+  /** @internal */
+  protected constructor({ fd, files, tags }: RegistrarOptions) {
+    this.#fd = fd;
+    this.fileTable = files;
+    this.tags = tags;
+  }
+
+  /** @internal The descriptor; -1 once the ring is closed. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /** @internal The ring has ended: the number may soon be another descriptor's. */
+  retire(): void {
+    this.#fd = -1;
+  }
+
+  /** @internal Makes one call; the result, or a named error. */
+  protected call(
+    name: RegisterName,
+    argument: SyscallArgument,
+    count: number,
+    reasons?: Reasons,
+  ): number {
+    const result = this.attempt(name, argument, count);
+    if (result >= 0) return result;
+    throw refusal(name, result, reasons);
+  }
+
+  /** @internal Makes one call; its raw result. */
+  protected attempt(name: RegisterName, argument: SyscallArgument, count: number): number {
+    if (this.#fd < 0) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
+    requireRegistration(name);
+    // The index spares the kernel looking the descriptor up among those of the process.
+    const indexed = this.ringIndex >= 0;
+    const fd = indexed ? this.ringIndex : this.#fd;
+    const code = REGISTER[name] + (indexed ? USE_REGISTERED_RING : 0);
+    return syscall('io_uring_register', fd, code, argument, count);
+  }
+}
+
+/** Refuses an operation that the running kernel lacks. */
+export function requireRegistration(name: RegisterName): void {
+  const { code, since } = REGISTRATIONS[REGISTER[name]]!;
+  if (code >= registrationCount()) throw unsupported(`IORING_${name}`, since);
+}
+
+/** The error of a refused operation. */
+export function refusal(name: RegisterName, errno: number, reasons?: Reasons): SystemError {
+  const reason = reasons?.[errno] ?? explain(name, errno);
+  return new SystemError(errno, 'io_uring_register', {
+    message: reason === undefined ? undefined : `${name}: ${reason}`,
+  });
+}
+
+function explain(name: RegisterName, errno: number): string | undefined {
+  switch (errno) {
+    case ERRNO.ENOMEM: {
+      const { soft } = resourceLimit(RLIMIT.MEMLOCK);
+      return (
+        `the memory cannot be locked; RLIMIT_MEMLOCK is ${soft} bytes for all processes of ` +
+        'this user together. Raise it (ulimit -l), register less, or use plain requests'
+      );
+    }
+    case ERRNO.EBUSY:
+      return 'there is such a registration already; take it back first';
+    case ERRNO.EACCES:
+      return 'the restrictions of this ring do not allow it';
+    case ERRNO.EEXIST:
+      return 'a ring belongs to the thread that made or enabled it';
+    case ERRNO.EBADFD:
+      return 'the ring must have been made with SETUP.R_DISABLED and not be enabled yet';
+    case ERRNO.ENXIO:
+      return 'nothing of the kind is registered';
+    case ERRNO.EINVAL: {
+      const { since } = REGISTRATIONS[REGISTER[name]]!;
+      return `this kernel does not have it (it is of Linux ${since}), or refuses the argument`;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Memory for one call whose argument points to more memory. Use it with `using`. */
+export class Scratch {
+  readonly view: DataView;
+  readonly #region: Region;
+
+  constructor(bytes: number) {
+    this.#region = Region.allocate(bytes);
+    this.view = new DataView(this.#region.buffer);
+  }
+
+  get bytes(): Uint8Array {
+    return this.#region.bytes;
+  }
+
+  /** The kernel's address of a byte. */
+  addressOf(offset: number): bigint {
+    return BigInt(this.#region.address + offset);
+  }
+
+  [Symbol.dispose](): void {
+    this.#region.close();
+  }
+}

@@ -21,6 +21,9 @@ const prelude = `#define _GNU_SOURCE
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -52,6 +55,13 @@ const constants = new Map([
       ['CANCEL', ['IORING_ASYNC_CANCEL_']],
       ['RECVSEND', ['IORING_RECVSEND_', 'IORING_RECV_', 'IORING_SEND_']],
       ['ACCEPT', ['IORING_ACCEPT_']],
+      ['NOTIF', ['IORING_NOTIF_USAGE_']],
+      ['PBUF', ['IOU_PBUF_RING_']],
+      ['SOCKET_COMMAND', ['SOCKET_URING_OP_']],
+      ['MSG_FLAG', ['MSG_']],
+      ['SOL', ['SOL_']],
+      ['SO', ['SO_']],
+      ['SCM', ['SCM_']],
       ['FSYNC', ['IORING_FSYNC_']],
       ['FILE_INDEX', ['IORING_FILE_INDEX_']],
       ['FIXED_FD', ['IORING_FIXED_FD_']],
@@ -180,6 +190,45 @@ const structs = new Map([
       },
     },
   ],
+  [
+    'BUF',
+    {
+      unit: 1,
+      names: {
+        ...bytesOf('io_uring_buf', ['ADDR', 'LEN', 'BID']).names,
+        TAIL: ['io_uring_buf_ring.tail'],
+      },
+    },
+  ],
+  [
+    'BUF_REG',
+    {
+      unit: 1,
+      names: {
+        ...bytesOf('io_uring_buf_reg', ['RING_ADDR', 'RING_ENTRIES', 'BGID']).names,
+        FLAGS: ['io_uring_buf_reg.flags', 'io_uring_buf_reg.pad'],
+        MIN_LEFT: ['io_uring_buf_reg.min_left', 'io_uring_buf_reg.resv'],
+      },
+    },
+  ],
+  ['BUF_STATUS', bytesOf('io_uring_buf_status', ['BUF_GROUP', 'HEAD'])],
+  [
+    'RECVMSG_OUT',
+    bytesOf('io_uring_recvmsg_out', ['NAMELEN', 'CONTROLLEN', 'PAYLOADLEN', 'FLAGS']),
+  ],
+  [
+    'MSGHDR',
+    bytesOf('msghdr', [], {
+      NAME: 'msg_name',
+      NAMELEN: 'msg_namelen',
+      IOV: 'msg_iov',
+      IOVLEN: 'msg_iovlen',
+      CONTROL: 'msg_control',
+      CONTROLLEN: 'msg_controllen',
+      FLAGS: 'msg_flags',
+    }),
+  ],
+  ['CMSGHDR', bytesOf('cmsghdr', [], { LEN: 'cmsg_len', LEVEL: 'cmsg_level', TYPE: 'cmsg_type' })],
   ['OPEN_HOW', bytesOf('open_how', ['FLAGS', 'MODE', 'RESOLVE'])],
   ['FUTEX_WAITV', bytesOf('futex_waitv', ['VAL', 'UADDR', 'FLAGS'])],
   ['EPOLL_EVENT', bytesOf('epoll_event', ['EVENTS', 'DATA'])],

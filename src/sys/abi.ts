@@ -92,7 +92,12 @@ export const CQE = {
 export const SQ = { NEED_WAKEUP: 0x1, CQ_OVERFLOW: 0x2, TASKRUN: 0x4 } as const;
 
 /** `IORING_OFF_*`: what to map of a ring's descriptor. */
-export const OFF = { SQ_RING: 0, SQES: 0x10000000 } as const;
+export const OFF = {
+  SQ_RING: 0,
+  SQES: 0x10000000,
+  PBUF_RING: 0x80000000,
+  PBUF_SHIFT: 16,
+} as const;
 
 /** `IORING_TIMEOUT_*` and `IORING_LINK_TIMEOUT_*`. */
 export const TIMEOUT = {
@@ -136,6 +141,63 @@ export const RECVSEND = {
 
 /** `IORING_ACCEPT_*`. */
 export const ACCEPT = { MULTISHOT: 0x1, DONTWAIT: 0x2, POLL_FIRST: 0x4 } as const;
+
+/** `IORING_NOTIF_USAGE_*`: what the notification of a zero-copy send reports. */
+export const NOTIF = { ZC_COPIED: 0x80000000 } as const;
+
+/** `IOU_PBUF_RING_*`: how a ring of provided buffers is made. */
+export const PBUF = { MMAP: 0x1, INC: 0x2 } as const;
+
+/** `SOCKET_URING_OP_*`: commands on a socket. */
+export const SOCKET_COMMAND = {
+  SIOCINQ: 0,
+  SIOCOUTQ: 1,
+  GETSOCKOPT: 2,
+  SETSOCKOPT: 3,
+  TX_TIMESTAMP: 4,
+  GETSOCKNAME: 5,
+} as const;
+
+/** `MSG_*`: flags of one send or receive, and what a received message reports. */
+export const MSG_FLAG = {
+  OOB: 0x1,
+  PEEK: 0x2,
+  DONTROUTE: 0x4,
+  CTRUNC: 0x8,
+  TRUNC: 0x20,
+  DONTWAIT: 0x40,
+  EOR: 0x80,
+  WAITALL: 0x100,
+  CONFIRM: 0x800,
+  ERRQUEUE: 0x2000,
+  NOSIGNAL: 0x4000,
+  MORE: 0x8000,
+  FASTOPEN: 0x20000000,
+  CMSG_CLOEXEC: 0x40000000,
+} as const;
+
+/** `SOL_*`: levels of socket options and control messages. */
+export const SOL = { IP: 0, SOCKET: 1, TCP: 6, UDP: 17, IPV6: 41 } as const;
+
+/** `SO_*`: options at the level `SOL.SOCKET`. */
+export const SO = {
+  REUSEADDR: 2,
+  TYPE: 3,
+  ERROR: 4,
+  BROADCAST: 6,
+  SNDBUF: 7,
+  RCVBUF: 8,
+  KEEPALIVE: 9,
+  LINGER: 13,
+  REUSEPORT: 15,
+  PASSCRED: 16,
+  ACCEPTCONN: 30,
+  PROTOCOL: 38,
+  DOMAIN: 39,
+} as const;
+
+/** `SCM_*`: control messages at the level `SOL.SOCKET`. */
+export const SCM = { RIGHTS: 1, CREDENTIALS: 2 } as const;
 
 /** `IORING_FSYNC_*`. */
 export const FSYNC = { DATASYNC: 0x1 } as const;
@@ -513,3 +575,43 @@ export const QUERY_OPCODE = {
   SQE: 32,
   QUERIES: 40,
 } as const;
+
+/** `struct io_uring_buf`, in bytes; the tail of the ring lies in the first entry's padding. */
+export const BUF = { BYTES: 16, ADDR: 0, LEN: 8, BID: 12, TAIL: 14 } as const;
+
+/** `struct io_uring_buf_reg`, in bytes. */
+export const BUF_REG = {
+  BYTES: 40,
+  RING_ADDR: 0,
+  RING_ENTRIES: 8,
+  BGID: 12,
+  FLAGS: 14,
+  MIN_LEFT: 16,
+} as const;
+
+/** `struct io_uring_buf_status`, in bytes. */
+export const BUF_STATUS = { BYTES: 40, BUF_GROUP: 0, HEAD: 4 } as const;
+
+/** `struct io_uring_recvmsg_out`, in bytes. */
+export const RECVMSG_OUT = {
+  BYTES: 16,
+  NAMELEN: 0,
+  CONTROLLEN: 4,
+  PAYLOADLEN: 8,
+  FLAGS: 12,
+} as const;
+
+/** `struct msghdr`, in bytes. */
+export const MSGHDR = {
+  BYTES: 56,
+  NAME: 0,
+  NAMELEN: 8,
+  IOV: 16,
+  IOVLEN: 24,
+  CONTROL: 32,
+  CONTROLLEN: 40,
+  FLAGS: 48,
+} as const;
+
+/** `struct cmsghdr`, in bytes. */
+export const CMSGHDR = { BYTES: 16, LEN: 0, LEVEL: 8, TYPE: 12 } as const;

@@ -121,6 +121,7 @@ export const ERRNO = {
   EFAULT: -14,
   EBUSY: -16,
   EEXIST: -17,
+  ENODEV: -19,
   EINVAL: -22,
   EMFILE: -24,
   ENOSYS: -38,

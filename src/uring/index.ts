@@ -13,10 +13,20 @@ export { probe } from './probe.ts';
 export type { Probe } from './probe.ts';
 export type { CloneOptions, TagOptions } from './register/buffers.ts';
 export { CLOCK } from './register/control.ts';
+export type { CancelTarget } from './register/cancel.ts';
 export type { NapiOptions, Restrictions, WorkerLimits } from './register/control.ts';
+export type { RegisteredWaits, WaitOptions } from './register/memory.ts';
+export type { ZeroCopyQueue, ZeroCopyReceiver } from './register/network.ts';
 export type { Registrar } from './register/registrar.ts';
 export { REGISTRATIONS } from './registrations.ts';
 export type { Registration } from './registrations.ts';
+export type {
+  CommandOptions,
+  FileMessageOptions,
+  MessageOptions,
+  NopOptions,
+  RingTarget,
+} from './requests/command.ts';
 export type { PathOptions } from './requests/path.ts';
 export { SHUT } from './requests/socket.ts';
 export type { SocketRange } from './requests/socket.ts';

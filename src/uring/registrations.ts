@@ -51,9 +51,9 @@ const ROWS: readonly (readonly [since: string, method: string])[] = [
   ['6.13', 'sendMessage()'],
   ['6.15', 'ring.register.zeroCopyReceive()'],
   ['6.13', 'ring.resize()'],
-  ['6.13', 'ring.register.memoryRegion(), waitRegion()'],
+  ['6.13', 'ring.register.memoryRegion(), waits()'],
   ['6.18', 'probe()'],
-  ['6.19', 'ring.register.zeroCopyControl()'],
+  ['6.19', 'ring.register.zeroCopyFlush()'],
   ['7.0', 'ring.register.bpfFilter()'],
 ];
 

@@ -11,7 +11,7 @@ import { CompletionQueue } from './cqueue.ts';
 import type { CompletionCallback } from './cqueue.ts';
 import type { OpcodeName } from './opcodes.ts';
 import { Registrar } from './register/registrar.ts';
-import { TimerRequests } from './requests/timer.ts';
+import { CommandRequests } from './requests/command.ts';
 import { setUpRing } from './setup.ts';
 import type { RingOptions } from './setup.ts';
 import { probeOpcodes } from './supported.ts';
@@ -51,7 +51,7 @@ export interface RingStats {
  * ring.drain((token, result) => console.log(token, result, memory.subarray(0, result)));
  * ```
  */
-export class Ring extends TimerRequests {
+export class Ring extends CommandRequests {
   /** Registered memory, files and eventfd. */
   readonly register: Registrar;
   readonly #native: Native;

@@ -67,6 +67,16 @@ export abstract class FileRegistrations extends BufferRegistrations {
     return this.fileTable.handle(index);
   }
 
+  /**
+   * The handle for a file that something else than this registrar has put into a slot that may have
+   * been in use, as a ring of another thread can. Earlier handles of the slot are refused from now on.
+   */
+  arrivedFile(index: number): FixedFile {
+    checkInteger('index', index, 0, this.fileTable.length - 1);
+    this.fileTable.replace(index);
+    return this.fileTable.handle(index);
+  }
+
   /** Replaces the descriptor in a slot; -1 empties it. The old handle is refused from now on. */
   updateFile(file: FixedFile, fd: number): FixedFile {
     return this.updateFiles(this.fileTable.slotOf(file), [fd])[0]!;

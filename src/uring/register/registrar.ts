@@ -2,10 +2,10 @@
  * Registrar: everything a ring registers with the kernel.
  */
 import type { RegistrarOptions } from './calls.ts';
-import { ControlRegistrations } from './control.ts';
+import { NetworkRegistrations } from './network.ts';
 
 /** What a ring registers; reached as `ring.register`. */
-export class Registrar extends ControlRegistrations {
+export class Registrar extends NetworkRegistrations {
   /** @internal Made by the ring. */
   // oxlint-disable-next-line no-useless-constructor -- makes the protected one of the base callable
   constructor(options: RegistrarOptions) {

@@ -22,6 +22,8 @@ const TWO_32 = 2 ** 32;
 /** Largest `token`: stays a small integer in V8, so passing it around allocates nothing. */
 export const MAX_TOKEN: number = 2 ** 31 - 1;
 
+const MAX_PERSONALITY = 65535;
+
 /** Prepares entries; the request families add the methods. */
 export abstract class RequestQueue {
   /** @internal */
@@ -95,6 +97,16 @@ export abstract class RequestQueue {
       throw outOfRange('flags', 'without BUFFER_SELECT and CQE_SKIP_SUCCESS', flags);
     }
     this.words[this.lastEntry] = this.words[this.lastEntry]! | (flags << 8);
+  }
+
+  /**
+   * Runs the request prepared last with the credentials that `ring.register.personality()` has
+   * remembered. Linux 5.6.
+   */
+  personalityLast(personality: number): void {
+    checkInteger('personality', personality, 1, MAX_PERSONALITY);
+    const at = this.lastEntry + W.BUF_INDEX;
+    this.words[at] = (this.words[at]! & 0xffff) | (personality << 16);
   }
 
   /** @internal Fills one entry; returns the index of its first word. */
@@ -219,6 +231,11 @@ export abstract class RequestQueue {
       this.dirty[index] = 1;
       this.dirtyCount++;
     }
+  }
+
+  /** @internal One more use of a region by a request whose hold is its slot. */
+  protected pinSlot(slot: number): void {
+    this.pinWords[slot] = this.pinWords[slot]! + 1;
   }
 
   /** @internal Overwrites one of the words `put()` has filled. */

@@ -2,6 +2,7 @@
 #include "ring.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -9,7 +10,7 @@
 enum { ENTER_GETEVENTS = 1, ENTER_EXT_ARG = 8, NEED_GETEVENTS = 2 | 4 /* overflow, taskrun */ };
 enum { CQE_BYTES = 16, CQE_FLAGS_WORD = 3, CQE_F_MORE = 2, CQE_F_SKIP = 32, CQE_F_32 = 32768 };
 enum { CQ_EVENTFD_DISABLED = 1 };
-enum { YIELDS_FD = 1 << 29 }; /* of user_data's high word, as src/uring/holds.ts has it */
+enum { YIELDS_FD = 1 << 29, PIPE = 1 << 28 }; /* of user_data's high word: src/uring/holds.ts */
 enum { REGISTER_SYNC_CANCEL = 24, CANCEL_ALL_ANY = 1 | 4 };
 
 enum { DRAIN_STEP_MS = 20 }; /* one step of waiting for requests to end */
@@ -81,6 +82,20 @@ void annulus_ring_turn(annulus_ring *ring) {
   if (consumed > 0) ring->control[CONTROL_SUBMITTED] += (int32_t)consumed;
 }
 
+/* Closes the descriptors that come with a completion nobody waits for. */
+static void close_yielded(const annulus_ring *ring, const int32_t *cqe) {
+  if (cqe[1] < 0 || cqe[2] < 0) return;
+  if ((cqe[1] & YIELDS_FD) != 0) close(cqe[2]);
+  if ((cqe[1] & PIPE) == 0) return;
+  /* The kernel has written both ends to the table, which is pinned until the completion is reaped. */
+  uint64_t table;
+  memcpy(&table, ring->control + CONTROL_PIPES, sizeof table);
+  const int32_t *ends = (const int32_t *)(uintptr_t)table + 2 * (cqe[1] & ~PIPE);
+  if (table == 0) return;
+  close(ends[0]);
+  close(ends[1]);
+}
+
 /* Discards ready completions and returns how many requests they end. */
 static int32_t discard_completions(annulus_ring *ring) {
   uint32_t head = *ring->word[CQ_HEAD];
@@ -90,7 +105,7 @@ static int32_t discard_completions(annulus_ring *ring) {
     size_t index = head & (ring->cq_entries - 1);
     const int32_t *cqe = (const int32_t *)(ring->cqes + index * ring->cqe_size);
     uint32_t flags = (uint32_t)cqe[CQE_FLAGS_WORD];
-    if ((cqe[1] & YIELDS_FD) != 0 && cqe[2] >= 0) close(cqe[2]); /* a descriptor nobody waits for */
+    close_yielded(ring, cqe);
     if (cqe[1] >= 0 && (flags & (CQE_F_MORE | CQE_F_SKIP)) == 0) ended++; /* see tags.ts */
     head += (flags & CQE_F_32) != 0 && ring->cqe_size == CQE_BYTES ? 2 : 1;
   }

@@ -18,6 +18,7 @@ enum {
   CONTROL_ENTERS = 3,     /* io_uring_enter calls made by the pump */
   CONTROL_SUBMITTED = 4,  /* requests consumed by the pump's enters */
   CONTROL_ERROR = 5,      /* errno of the pump's last enter, 0 if it succeeded */
+  CONTROL_PIPES = 6,      /* address of the table of pipes not reaped yet, in two words; or 0 */
   CONTROL_UNUSED = 15,
   CONTROL_WORDS = 16
 };

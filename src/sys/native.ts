@@ -40,6 +40,8 @@ export const CONTROL = {
   ENTERS: 3,
   SUBMITTED: 4,
   ERROR: 5,
+  PIPES_LOW: 6,
+  PIPES_HIGH: 7,
 } as const;
 
 /** Order of the ring layout handed to `adoptRing`, as native/ring.h has it. */

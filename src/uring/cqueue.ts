@@ -6,6 +6,7 @@ import { CQE, SETUP, SQ } from '../sys/abi.ts';
 import { syscall } from '../sys/linux.ts';
 import { YIELDS_FD } from './holds.ts';
 import type { Holds } from './holds.ts';
+import { PIPE } from './pipes.ts';
 import type { RingMemory } from './setup.ts';
 
 /** Gets one completion: the request's token, its result (or -errno), and `CQE` flags. */
@@ -107,8 +108,11 @@ export class CompletionQueue {
   discard(): void {
     for (let i = 0; i < this.ready; i++) {
       const at = this.entriesAt + (((this.head + i) & this.mask) << this.shift);
-      const yieldsFd = (this.words[at + 1]! & YIELDS_FD) !== 0;
-      if (yieldsFd && this.words[at + 2]! >= 0) syscall('close', this.words[at + 2]!);
+      const hold = this.words[at + 1]!;
+      const result = this.words[at + 2]!;
+      if (hold < 0 || result < 0) continue;
+      if ((hold & YIELDS_FD) !== 0) syscall('close', result);
+      if ((hold & PIPE) !== 0) this.holds.pipes.discard(hold);
     }
     this.drain(() => {});
   }

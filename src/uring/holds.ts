@@ -11,12 +11,14 @@
  * +--+--+---------------------------------+
  * ```
  *
- * Bit 29 says that a result is a new descriptor, to be closed if nobody is told of it. With the sign
- * bit the completion ends no request of the ring: tags.ts.
+ * Bit 28 says that it is the index of a pipe: pipes.ts. Bit 29 says that a result is a new
+ * descriptor, to be closed if nobody is told of it. With the sign bit the completion ends no request
+ * of the ring: tags.ts.
  */
 import { SystemError, ERRNO } from '../sys/errors.ts';
 import { Region } from '../memory/region.ts';
 import { pin, unpin } from '../memory/pins.ts';
+import { PIPE, Pipes } from './pipes.ts';
 import { Tags } from './tags.ts';
 
 /** Marks a hold as the index of a cell. */
@@ -89,6 +91,8 @@ export class Holds {
   readonly #slabs: Region[] = [];
   /** Holds of registrations rather than requests. */
   readonly tags: Tags = new Tags();
+  /** Pipes whose descriptors nobody was told of yet. */
+  readonly pipes: Pipes = new Pipes();
 
   /** A cell of at least `bytes`; its slab stays pinned until `release()`. */
   cell(bytes: number): Cell {
@@ -106,8 +110,12 @@ export class Holds {
 
   /** Ends a hold. Called once a request, at its terminal completion or if it never ran. */
   release(hold: number): void {
-    if ((hold & CELL) === 0) {
+    if ((hold & (CELL | PIPE)) === 0) {
       unpin(hold & ~YIELDS_FD);
+      return;
+    }
+    if ((hold & PIPE) !== 0) {
+      this.pipes.release(hold);
       return;
     }
     const cell = this.#cells[hold & ~(CELL | YIELDS_FD)];
@@ -119,6 +127,7 @@ export class Holds {
 
   /** Unmaps every slab that the kernel does not use any more. */
   close(): void {
+    this.pipes.close();
     for (const slab of this.#slabs) {
       if (!slab.busy) slab.close();
     }

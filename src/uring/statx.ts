@@ -32,6 +32,7 @@ export const AT = {
   FDCWD: -100,
   SYMLINK_NOFOLLOW: 0x100,
   REMOVEDIR: 0x200,
+  SYMLINK_FOLLOW: 0x400,
   EMPTY_PATH: 0x1000,
 } as const;
 

@@ -49,7 +49,8 @@ export abstract class RequestQueue {
   private readonly headIndex: number;
   private readonly dirty: Uint8Array;
   private dirtyCount = 0;
-  private lastEntry = 0;
+  /** @internal First word of the entry claimed last. */
+  protected lastEntry = 0;
   /** @internal Whether the memory of the queues is gone. */
   protected retired = false;
 
@@ -198,6 +199,7 @@ export abstract class RequestQueue {
     fd: Fd,
     buffer: FixedBuffer,
     range: MemoryRange | undefined,
+    opFlags: number,
   ): number {
     this.checkToken(token);
     let start = buffer.byteOffset;
@@ -215,7 +217,8 @@ export abstract class RequestQueue {
     const descriptor = this.descriptor(fd);
     const region = buffer.region;
     const slot = region.slot;
-    const at = this.put(head, descriptor, position, region.address + start, length, 0, token, slot);
+    const address = region.address + start;
+    const at = this.put(head, descriptor, position, address, length, opFlags, token, slot);
     this.words[at + W.BUF_INDEX] = buffer.index;
     this.pinWords[slot] = this.pinWords[slot]! + 1;
     return slot;

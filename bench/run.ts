@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { allCases, casesNamed } from './cases/index.ts';
 import { DataFile, dataDirectoryWarning } from './harness/data-file.ts';
 import { killRunningSubjects } from './harness/execute.ts';
+import { cpuReportOf } from './harness/cpu.ts';
 import { describeMachine } from './harness/machine.ts';
 import { planPins } from './harness/placement.ts';
 import { collectResults } from './harness/results.ts';
@@ -24,7 +25,8 @@ Options:
   --help              print this and stop
 
 Each ratio says how many times better annulus is than the peer: above 1 is better, whatever the
-unit. It is the median of the ratios of each round. ANNULUS_BENCH_DIR chooses where the 64 MiB
+unit. It is the median of the ratios of each round. A case whose name ends in .cpu is the CPU time
+of a unit, measured together with the case without that ending. ANNULUS_BENCH_DIR chooses where the 64 MiB
 data file goes (default: the directory for temporary files).
 `;
 
@@ -116,8 +118,11 @@ async function runCases(request: Request, session: Session): Promise<CaseReport[
       if (!request.placements.includes(placement)) continue;
       const report = await runCase(benchmark, placement, session);
       showProgress('');
-      process.stdout.write(`${formatReport(report)}\n`);
-      reports.push(report);
+      const cpuReport = cpuReportOf(report);
+      for (const metric of cpuReport === undefined ? [report] : [report, cpuReport]) {
+        process.stdout.write(`${formatReport(metric)}\n`);
+        reports.push(metric);
+      }
     }
   }
   return reports;

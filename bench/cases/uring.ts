@@ -1,6 +1,14 @@
-/** Our raw ring against the same work in C, with the same ring flags. */
+/** Our raw ring against the same work in C, Rust and Go, with the same ring flags. */
 
-import type { BenchmarkCase, Gate, NativeLibrary, Subject } from '../harness/types.ts';
+import type {
+  BenchmarkCase,
+  ForeignSubject,
+  Gate,
+  NativeLibrary,
+  NativeSubject,
+  Subject,
+  SubjectOptions,
+} from '../harness/types.ts';
 
 const LIBURING: NativeLibrary = {
   header: 'liburing.h',
@@ -12,10 +20,40 @@ const DEPTHS = [1, 32, 128] as const;
 
 type Depth = (typeof DEPTHS)[number];
 
-const NOP_GATES: Partial<Record<Depth, Gate[]>> = { 128: [{ peer: 'liburing', atLeast: 0.85 }] };
-const READ_GATES: Partial<Record<Depth, Gate[]>> = { 32: [{ peer: 'liburing', atLeast: 0.93 }] };
+const NOP_GATES: Partial<Record<Depth, Gate[]>> = { 128: gates(0.9) };
+const READ_GATES: Partial<Record<Depth, Gate[]>> = { 32: gates(0.93) };
+const FIXED_GATES: Partial<Record<Depth, Gate[]>> = { 32: gates(0.97) };
 
-export const uringCases: readonly BenchmarkCase[] = [...DEPTHS.map(nop), ...DEPTHS.map(read)];
+const SQPOLL_DEPTH = 32;
+
+/** The sizes of iouring-go's table, and 256. */
+const WRITE_BYTES = [128, 256, 512, 1024, 2048, 4096] as const;
+
+/** Writes under way in the batched subjects. */
+const WRITE_DEPTH = 32;
+
+export const uringCases: readonly BenchmarkCase[] = [
+  ...DEPTHS.map(nop),
+  ...DEPTHS.map(read),
+  ...DEPTHS.map(readFixed),
+  readPolled(),
+  ...WRITE_BYTES.map(write),
+];
+
+function gates(atLeast: number): Gate[] {
+  return [
+    { peer: 'liburing', atLeast },
+    { peer: 'io-uring', atLeast },
+  ];
+}
+
+function liburing(program: string, options: SubjectOptions): NativeSubject {
+  return { kind: 'native', name: 'liburing', program, library: LIBURING, options };
+}
+
+function rust(work: string, options: SubjectOptions): ForeignSubject {
+  return { kind: 'rust', name: 'io-uring', options: { work, ...options } };
+}
 
 function nop(depth: Depth): BenchmarkCase {
   const options = { depth };
@@ -29,7 +67,8 @@ function nop(depth: Depth): BenchmarkCase {
     gates: NOP_GATES[depth] ?? [],
     subjects: [
       { kind: 'node', name: 'annulus', script: 'uring/nop-annulus', options },
-      { kind: 'native', name: 'liburing', program: 'nop', library: LIBURING, options },
+      liburing('nop', options),
+      rust('nop', options),
     ],
   };
 }
@@ -38,7 +77,8 @@ function read(depth: Depth): BenchmarkCase {
   const options = { depth };
   const subjects: Subject[] = [
     { kind: 'node', name: 'annulus', script: 'uring/read4k-annulus', options },
-    { kind: 'native', name: 'liburing', program: 'read4k', library: LIBURING, options },
+    liburing('read4k', options),
+    rust('read4k', options),
   ];
   // It has one read in flight by nature, so it is a peer of depth 1 only.
   if (depth === 1) {
@@ -54,5 +94,75 @@ function read(depth: Depth): BenchmarkCase {
     readsDataFile: true,
     gates: READ_GATES[depth] ?? [],
     subjects,
+  };
+}
+
+function readFixed(depth: Depth): BenchmarkCase {
+  const options = { depth, fixed: 1 };
+  return {
+    name: `uring.fixed4k.depth${depth}`,
+    measures: `random 4 KiB reads into registered memory, ${depth} a system call`,
+    unit: 'op/s',
+    better: 'higher',
+    threads: 1,
+    placements: ['unpinned', 'pinned'],
+    readsDataFile: true,
+    gates: FIXED_GATES[depth] ?? [],
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'uring/read4k-annulus', options },
+      liburing('read4k', options),
+      rust('fixed4k', { depth }),
+    ],
+  };
+}
+
+function readPolled(): BenchmarkCase {
+  const options = { depth: SQPOLL_DEPTH, poll: 1 };
+  return {
+    name: 'uring.sqpoll4k',
+    measures: `random 4 KiB reads that a polling thread of the kernel submits, ${SQPOLL_DEPTH} a batch`,
+    unit: 'op/s',
+    better: 'higher',
+    threads: 1,
+    // On one CPU the poller and the program would take turns by the scheduler's tick.
+    placements: ['unpinned'],
+    readsDataFile: true,
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'uring/read4k-annulus', options },
+      liburing('read4k', options),
+    ],
+  };
+}
+
+function write(size: number): BenchmarkCase {
+  const one = { size, depth: 1 };
+  const many = { size, depth: WRITE_DEPTH };
+  return {
+    name: `uring.filewrite.${size}`,
+    measures: `writes of ${size} bytes to a file, one after another or ${WRITE_DEPTH} under way`,
+    unit: 'op/s',
+    better: 'higher',
+    threads: 1,
+    placements: ['unpinned', 'pinned'],
+    readsDataFile: true,
+    alsoOurs: ['annulus-batched'],
+    gates: [
+      { subject: 'annulus-batched', peer: 'iouring-go', atLeast: 3 },
+      { subject: 'annulus-batched', peer: 'fs.write', atLeast: 1 },
+      { subject: 'annulus-batched', peer: 'fs.write-batched', atLeast: 1 },
+    ],
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'uring/filewrite-annulus', options: one },
+      { kind: 'node', name: 'annulus-batched', script: 'uring/filewrite-annulus', options: many },
+      { kind: 'go', name: 'iouring-go', options: { size } },
+      { kind: 'node', name: 'fs.write', script: 'uring/filewrite-fs-write', options: one },
+      { kind: 'node', name: 'fs.write-batched', script: 'uring/filewrite-fs-write', options: many },
+      {
+        kind: 'node',
+        name: 'fs.writeSync',
+        script: 'uring/filewrite-fs-write-sync',
+        options: { size },
+      },
+    ],
   };
 }

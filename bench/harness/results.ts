@@ -2,7 +2,14 @@
 
 import type { Machine } from './machine.ts';
 import { median, ratioOf, valuesOf } from './statistics.ts';
-import type { CaseReport, Placement, Run, SubjectOptions, SubjectReport } from './types.ts';
+import type {
+  BenchmarkCase,
+  CaseReport,
+  Placement,
+  Run,
+  SubjectOptions,
+  SubjectReport,
+} from './types.ts';
 
 export interface Result {
   readonly case: string;
@@ -74,13 +81,28 @@ export function resultsOf({ benchmark, placement, subjects }: CaseReport): Resul
 }
 
 export function ratiosOf({ benchmark, placement, subjects }: CaseReport): Ratio[] {
-  const [ours, ...peers] = subjects;
+  const alsoOurs = benchmark.alsoOurs ?? [];
+  const isOurs = (report: SubjectReport): boolean =>
+    report === subjects[0] || alsoOurs.includes(report.subject);
+  const ours = subjects.filter(isOurs);
+  const peers = subjects.filter((report) => !isOurs(report));
+  return ours.flatMap((our) => ratiosToPeers(benchmark, placement, our, peers));
+}
+
+function ratiosToPeers(
+  benchmark: BenchmarkCase,
+  placement: Placement,
+  ours: SubjectReport,
+  peers: readonly SubjectReport[],
+): Ratio[] {
   const ratios: Ratio[] = [];
-  if (ours === undefined) return ratios;
   for (const peer of peers) {
     const ratio = ratioOf(ours, peer, benchmark.better);
     if (ratio === undefined) continue;
-    const gate = benchmark.gates?.find((candidate) => candidate.peer === peer.subject);
+    const gate = benchmark.gates?.find(
+      (candidate) =>
+        candidate.peer === peer.subject && (candidate.subject ?? 'annulus') === ours.subject,
+    );
     ratios.push({
       case: benchmark.name,
       placement,
@@ -111,7 +133,7 @@ function summarizeExtra(report: SubjectReport): SubjectOptions {
   const runs: Run[] = report.runs.filter((run) => run !== undefined);
   const summary: Record<string, number | string> = {};
   for (const [key, last] of Object.entries(runs.at(-1)?.extra ?? {})) {
-    if (key === 'unit') continue;
+    if (key === 'unit' || key === 'cpu') continue; // of the second metric: cpu.ts
     const values = runs.map((run) => run.extra[key]).filter((value) => typeof value === 'number');
     summary[key] = typeof last === 'number' ? median(values) : last;
   }

@@ -2,6 +2,7 @@
 
 import type { DataFile } from './data-file.ts';
 import { execute, type Command } from './execute.ts';
+import { buildForeign } from './foreign.ts';
 import { compile } from './native.ts';
 import { SUBJECTS } from './paths.ts';
 import { cpusFor, type PinPlan } from './placement.ts';
@@ -82,7 +83,7 @@ function prepare(subject: Subject, cpus: readonly number[], common: SubjectOptio
     const script = `${SUBJECTS}${subject.script}.js`;
     return { ...candidate, command: pin([process.execPath, script, ...options], cpus) };
   }
-  const program = compile(subject);
+  const program = subject.kind === 'native' ? compile(subject) : buildForeign(subject);
   if (program.kind === 'ready') {
     return { ...candidate, command: pin([program.path, ...options], cpus) };
   }

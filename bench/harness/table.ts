@@ -28,11 +28,12 @@ export function formatReport(report: CaseReport): string {
   const title = `${benchmark.name} [${placement}] ${benchmark.unit}, ${benchmark.better} is better`;
   if (report.skipped !== undefined) return `${title}\n  skipped: ${report.skipped}\n`;
   const results = new Map(resultsOf(report).map((result) => [result.subject, result]));
-  const ratios = new Map(ratiosOf(report).map((ratio) => [ratio.peer, ratio]));
+  const ratios = ratiosOf(report);
   const ours = results.get('annulus');
   const lines = report.subjects.flatMap(({ subject, failed, skipped }) => {
     const result = results.get(subject);
-    const row = result === undefined ? [] : [formatRow(result, ratios.get(subject), ours?.extra)];
+    const toThis = ratios.filter(({ peer }) => peer === subject);
+    const row = result === undefined ? [] : [formatRow(result, toThis, ours?.extra)];
     if (failed !== undefined) row.push(`  ${subject}: FAILED, ${failed}`);
     if (skipped !== undefined) row.push(`  ${subject}: skipped, ${skipped}`);
     return row;
@@ -41,19 +42,25 @@ export function formatReport(report: CaseReport): string {
   return [title, HEADING, ...lines, ...verdict, ''].join('\n');
 }
 
-const WIDTHS = [14, 10, 10, 10, 12] as const;
+const WIDTHS = [18, 10, 10, 10, 12] as const;
 const HEADING: string = columns(['', 'median', 'min', 'max', 'annulus is']);
 
 function formatRow(
   result: Result,
-  ratio: Ratio | undefined,
+  ratios: readonly Ratio[],
   ourExtra: SubjectOptions | undefined,
 ): string {
   const figures = [result.median, result.min, result.max].map(formatFigure);
+  const [ratio, ...others] = ratios;
   const times = ratio === undefined ? '' : `${formatRatio(ratio.ratio)} x`;
-  const notes = [gateVerdict(ratio), formatExtra(result.extra, ratio && ourExtra)].filter(
-    (note) => note !== '',
-  );
+  const notes = [
+    gateVerdict(ratio),
+    ...others.flatMap((other) => [
+      `${other.subject} is ${formatRatio(other.ratio)} x`,
+      gateVerdict(other),
+    ]),
+    formatExtra(result.extra, ratio && ourExtra),
+  ].filter((note) => note !== '');
   return `${columns([result.subject, ...figures, times])}  ${notes.join('; ')}`.trimEnd();
 }
 

@@ -34,7 +34,14 @@ export interface NativeLibrary {
   readonly debianPackage: string;
 }
 
-export type Subject = NodeSubject | NativeSubject;
+/** A subject in another language, which `bench/harness/foreign.ts` builds. */
+export interface ForeignSubject {
+  readonly kind: 'rust' | 'go';
+  readonly name: string;
+  readonly options?: SubjectOptions;
+}
+
+export type Subject = NodeSubject | NativeSubject | ForeignSubject;
 
 /** Passed to the subject as `key=value` arguments. */
 export type SubjectOptions = Readonly<Record<string, number | string>>;
@@ -43,6 +50,8 @@ export type SubjectOptions = Readonly<Record<string, number | string>>;
 export interface Gate {
   readonly peer: string;
   readonly atLeast: number;
+  /** Which of our subjects promises it, where it is not the first. */
+  readonly subject?: string;
 }
 
 export interface BenchmarkCase {
@@ -59,9 +68,13 @@ export interface BenchmarkCase {
   /** Length of the timed window, where the default is too short or too long. */
   readonly windowSeconds?: number;
   readonly gates?: readonly Gate[];
+  /** What is promised of the CPU time of a unit. */
+  readonly cpuGates?: readonly Gate[];
   /** A limit on our own median, in the case's unit, for what is promised as an absolute figure. */
   readonly limit?: number;
-  /** The first is `annulus`; the others are its peers. */
+  /** Names of subjects that are annulus in another form: compared with the peers as well. */
+  readonly alsoOurs?: readonly string[];
+  /** The first is `annulus`; the others are its peers, save those in `alsoOurs`. */
   readonly subjects: readonly Subject[];
 }
 

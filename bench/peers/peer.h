@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 __attribute__((noreturn, format(printf, 1, 2))) static inline void die(const char *format, ...) {
@@ -49,11 +50,19 @@ static inline double now_seconds(void) {
   return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
+// User and system time of this process.
+static inline double cpu_seconds(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+         (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
+}
+
 // Counts work inside a timed window after a warm-up; see bench/subjects/support/meter.ts.
 struct meter {
   double warmup, window;
   uint64_t stride, count, next_look, start_count;
-  double deadline, start_time, elapsed;
+  double deadline, start_time, elapsed, start_cpu, cpu;
   enum { METER_IDLE, METER_WARMUP, METER_WINDOW } phase;
 };
 
@@ -81,16 +90,22 @@ static inline bool meter_tick(struct meter *meter, uint64_t units) {
   if (meter->phase == METER_WARMUP) {
     meter->phase = METER_WINDOW;
     meter->start_time = now;
+    meter->start_cpu = cpu_seconds();
     meter->start_count = meter->count;
     meter->deadline = now + meter->window;
     return true;
   }
   meter->elapsed = now - meter->start_time;
+  meter->cpu = cpu_seconds() - meter->start_cpu;
   return false;
 }
 
 static inline double meter_per_second(const struct meter *meter) {
   return (double)(meter->count - meter->start_count) / meter->elapsed;
+}
+
+static inline double meter_cpu_nanoseconds_each(const struct meter *meter) {
+  return meter->cpu * 1e9 / (double)(meter->count - meter->start_count);
 }
 
 static inline double meter_microseconds_each(const struct meter *meter) {

@@ -32,6 +32,7 @@ static inline int ring_init(struct io_uring *ring, unsigned entries, unsigned fl
   struct io_uring_params params;
   memset(&params, 0, sizeof params);
   params.flags = flags;
+  params.sq_thread_idle = (flags & IORING_SETUP_SQPOLL) ? 1000 : 0;
   params.cq_entries = entries * 4;
 #ifndef IORING_SETUP_NO_SQARRAY
   if (flags & RING_NO_SQARRAY) {
@@ -44,6 +45,7 @@ static inline int ring_init(struct io_uring *ring, unsigned entries, unsigned fl
       return result;
     }
     ring->features = params.features;
+    ring->flags = params.flags;
     return 0;
   }
 #endif
@@ -74,6 +76,14 @@ static inline bool ring_is_sane(unsigned flags) {
   return sum == 0x010101;
 }
 
+static inline void ring_refused(int result) {
+  if (result == -EPERM || result == -ENOSYS) {
+    printf("{\"skip\": \"io_uring is refused: %s\"}\n", strerror(-result));
+    exit(0);
+  }
+  die("io_uring_setup: %s", strerror(-result));
+}
+
 static inline void ring_open(struct bench_ring *bench, unsigned depth) {
   const unsigned base = RING_CQSIZE | RING_SUBMIT_ALL | RING_COOP_TASKRUN | RING_TASKRUN_FLAG;
   const unsigned ladder[] = {
@@ -94,11 +104,19 @@ static inline void ring_open(struct bench_ring *bench, unsigned depth) {
     if (result != -EINVAL)
       break;
   }
-  if (result == -EPERM || result == -ENOSYS) {
-    printf("{\"skip\": \"io_uring is refused: %s\"}\n", strerror(-result));
-    exit(0);
-  }
-  die("io_uring_setup: %s", strerror(-result));
+  ring_refused(result);
+}
+
+// A ring whose requests a thread of the kernel takes, as long as it is awake. It has room for two
+// batches: completions of the first may come before its entries are given back.
+static inline void ring_open_polled(struct bench_ring *bench, unsigned depth) {
+  const unsigned base =
+      IORING_SETUP_SQPOLL | RING_CQSIZE | RING_SUBMIT_ALL;
+  const unsigned direct = RING_SINGLE_ISSUER | RING_NO_SQARRAY;
+  bench->flags = ring_is_sane(direct) ? base | direct : base;
+  int result = ring_init(&bench->ring, depth < 4 ? 8 : depth * 2, bench->flags);
+  if (result < 0)
+    ring_refused(result);
 }
 
 static inline void ring_report(const struct bench_ring *bench, const struct meter *meter) {
@@ -106,6 +124,7 @@ static inline void ring_report(const struct bench_ring *bench, const struct mete
     unsigned bit;
     const char *name;
   } names[] = {
+      {IORING_SETUP_SQPOLL, "SQPOLL"},
       {RING_CQSIZE, "CQSIZE"},
       {RING_SUBMIT_ALL, "SUBMIT_ALL"},
       {RING_COOP_TASKRUN, "COOP_TASKRUN"},
@@ -113,7 +132,8 @@ static inline void ring_report(const struct bench_ring *bench, const struct mete
       {RING_SINGLE_ISSUER, "SINGLE_ISSUER"},
       {RING_NO_SQARRAY, "NO_SQARRAY"},
   };
-  printf("{\"value\": %.3f, \"unit\": \"op/s\", \"flags\": \"", meter_per_second(meter));
+  printf("{\"value\": %.3f, \"unit\": \"op/s\", \"cpu\": %.3f, \"flags\": \"",
+         meter_per_second(meter), meter_cpu_nanoseconds_each(meter));
   const char *separator = "";
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     if ((bench->flags & names[i].bit) == 0)

@@ -16,6 +16,8 @@ export class Meter {
   #startTime = 0;
   #startCount = 0;
   #elapsed = 0;
+  #startCpu = 0;
+  #cpu = 0;
   #phase: 'idle' | 'warm-up' | 'window' | 'over' = 'idle';
 
   constructor(stride = 1) {
@@ -40,6 +42,11 @@ export class Meter {
     return (this.count * 1_000) / this.#elapsed;
   }
 
+  /** User and system time of the process a unit, all its threads together. */
+  get cpuNanosecondsEach(): number {
+    return (this.#cpu * 1_000) / this.count;
+  }
+
   get microsecondsEach(): number {
     return (this.#elapsed * 1_000) / this.count;
   }
@@ -62,12 +69,19 @@ export class Meter {
     if (this.#phase === 'warm-up') {
       this.#phase = 'window';
       this.#startTime = now;
+      this.#startCpu = cpuMicroseconds();
       this.#startCount = this.#count;
       this.#deadline = now + this.#window;
       return true;
     }
     this.#phase = 'over';
     this.#elapsed = now - this.#startTime;
+    this.#cpu = cpuMicroseconds() - this.#startCpu;
     return false;
   }
+}
+
+function cpuMicroseconds(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
 }

@@ -25,4 +25,4 @@ do {
 
 const flags = flagsOf(ring);
 ring.close();
-report(meter.perSecond, 'op/s', { flags });
+report(meter.perSecond, 'op/s', { flags, cpu: meter.cpuNanosecondsEach });

@@ -1,7 +1,12 @@
-/** Random 4 KiB reads of a hot file through our raw ring: fill `depth`, one system call, reap all. */
+/**
+ * Random 4 KiB reads of a hot file through our raw ring: fill `depth`, one system call, reap all.
+ * With `fixed=1` into registered memory; with `poll=1` the kernel's poller submits, and no system
+ * call is made at all.
+ */
 
 import { openSync } from 'node:fs';
 import { Region } from 'annulus/memory';
+import type { FixedBuffer } from 'annulus/uring';
 import { Meter } from '../support/meter.ts';
 import { numberOption, textOption } from '../support/options.ts';
 import {
@@ -12,14 +17,17 @@ import {
   pageOrder,
 } from '../support/pages.ts';
 import { report } from '../support/report.ts';
-import { flagsOf, openRing } from '../support/ring.ts';
+import { flagsOf, openPolledRing, openRing } from '../support/ring.ts';
 
 const depth = numberOption('depth');
+const fixed = numberOption('fixed', 0) === 1;
+const polled = numberOption('poll', 0) === 1;
 const fd = openSync(textOption('file'), 'r');
 const order = pageOrder();
 const region = Region.allocate(depth * PAGE_BYTES);
 const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset, region.byteLength >> 2);
-const ring = openRing(depth);
+const ring = polled ? openPolledRing(depth) : openRing(depth);
+const buffer = fixed ? ring.register.buffers([region])[0] : undefined;
 const meter = new Meter(4_096);
 const range = { offset: 0, length: PAGE_BYTES, position: 0 };
 let next = 0;
@@ -38,9 +46,11 @@ do {
   for (let slot = 0; slot < depth; slot++) {
     range.offset = slot << 12;
     range.position = (order[(next + slot) & (ORDER_LENGTH - 1)] as number) * PAGE_BYTES;
-    ring.read(slot, fd, region, range);
+    if (fixed) ring.readFixed(slot, fd, buffer as FixedBuffer, range);
+    else ring.read(slot, fd, region, range);
   }
-  ring.submitAndWait(depth);
+  if (polled) ring.submit();
+  else ring.submitAndWait(depth);
   for (let reaped = 0; reaped < depth;) reaped += ring.drain(onCompletion);
   next += depth;
   // The first thousands of pages are compared word by word, then only at both ends.
@@ -50,4 +60,5 @@ do {
 const flags = flagsOf(ring);
 const { enters, submitted } = ring.stats;
 ring.close();
-report(meter.perSecond, 'op/s', { flags, entersPer100: (enters * 100) / submitted });
+const entersPer100 = (enters * 100) / submitted;
+report(meter.perSecond, 'op/s', { flags, entersPer100, cpu: meter.cpuNanosecondsEach });

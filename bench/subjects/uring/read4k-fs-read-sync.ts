@@ -28,4 +28,4 @@ do {
   next++;
 } while (meter.tick());
 
-report(meter.perSecond, 'op/s');
+report(meter.perSecond, 'op/s', { cpu: meter.cpuNanosecondsEach });

@@ -1,0 +1,22 @@
+//! The `io-uring` crate at the work of the subjects: `work=nop|read4k|fixed4k` says which.
+
+mod meter;
+mod nop;
+mod options;
+mod pages;
+mod read4k;
+mod ring;
+
+fn die(message: String) -> ! {
+    eprintln!("{message}");
+    std::process::exit(1);
+}
+
+fn main() {
+    match options::text("work", None).as_str() {
+        "nop" => nop::run(),
+        "read4k" => read4k::run(false),
+        "fixed4k" => read4k::run(true),
+        other => die(format!("no work is named \"{other}\"")),
+    }
+}

@@ -3,7 +3,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
-import { checkInteger, invalidArgValue } from '../sys/errors.ts';
+import { checkInteger, invalidArgValue, outOfRange } from '../sys/errors.ts';
 
 /** Address families. */
 export const AF = { UNIX: 1, INET: 2, INET6: 10 } as const;
@@ -24,6 +24,12 @@ export type SocketAddress =
 
 /** Bytes of the largest address, `struct sockaddr_un`. */
 export const SOCKADDR_MAX = 110;
+
+/** Bytes the kernel may write of an address: `struct sockaddr_storage`. */
+export const SOCKADDR_STORAGE = 128;
+
+/** Bytes of memory for the peer's address of an accepted connection: the address, then its length. */
+export const PEER_BYTES: number = SOCKADDR_STORAGE + 4;
 
 const UNIX_PATH_MAX = 108;
 
@@ -105,10 +111,21 @@ export function decodeSocketAddress(bytes: Uint8Array): SocketAddress | undefine
     return { address, port: view.getUint16(2, false), scopeId: view.getUint32(24, true) };
   }
   if (family === AF.UNIX) {
+    if (bytes.byteLength === 2) return undefined; // a socket without a name
     const path = Buffer.from(bytes.subarray(2)).toString('utf8');
     return { path: path.startsWith('\0') ? path : path.replace(/\0.*$/s, '') };
   }
   return undefined;
+}
+
+/** Decodes what `accept()` wrote into its `address` memory; undefined for a peer without a name. */
+export function decodePeerAddress(bytes: Uint8Array): SocketAddress | undefined {
+  if (bytes.byteLength < PEER_BYTES) {
+    throw outOfRange('bytes.byteLength', `>= ${PEER_BYTES}`, bytes.byteLength);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = Math.min(view.getUint32(SOCKADDR_STORAGE, true), SOCKADDR_STORAGE);
+  return decodeSocketAddress(bytes.subarray(0, length));
 }
 
 /** RFC 5952: the longest run of at least two zero groups becomes `::`. */

@@ -4,16 +4,22 @@
  * @packageDocumentation
  */
 export { CANCEL, CQE, ENTER, FEATURE, FSYNC, SETUP, SQ, SQE } from '../sys/abi.ts';
+export { CLD, EPOLL, EPOLL_CTL, FADVISE, FALLOC, MADVISE, P, RESOLVE, RWF } from '../sys/abi.ts';
+export { SPLICE, SYNC_RANGE, TIMEOUT, W, XATTR } from '../sys/abi.ts';
 export { FixedBuffer, FixedFile } from './descriptors.ts';
 export type { Fd, Memory, MemoryRange } from './descriptors.ts';
 export type { CompletionCallback } from './cqueue.ts';
+export { decodeEpollEvents } from './epoll.ts';
+export type { EpollEvent } from './epoll.ts';
 export { OP, OPCODES } from './opcodes.ts';
 export type { Opcode, OpcodeName } from './opcodes.ts';
+export { decodePipe } from './pipes.ts';
 export { probe } from './probe.ts';
 export type { Probe } from './probe.ts';
 export type { CloneOptions, TagOptions } from './register/buffers.ts';
 export { CLOCK } from './register/control.ts';
-export type { CancelTarget } from './register/cancel.ts';
+export type { SyncCancelTarget } from './register/cancel.ts';
+export type { CancelTarget } from './cancel-target.ts';
 export type { NapiOptions, Restrictions, WorkerLimits } from './register/control.ts';
 export type { RegisteredWaits, WaitOptions } from './register/memory.ts';
 export type { ZeroCopyQueue, ZeroCopyReceiver } from './register/network.ts';
@@ -27,12 +33,18 @@ export type {
   NopOptions,
   RingTarget,
 } from './requests/command.ts';
-export type { PathOptions } from './requests/path.ts';
+export { FILE_INDEX_ALLOC } from './requests/descriptor.ts';
+export type { BufferPart, FileRange } from './requests/file.ts';
+export type { OpenHow, PathOptions, TwoPathOptions } from './requests/path.ts';
+export type { FutexOptions, FutexWaiter } from './requests/process.ts';
 export { SHUT } from './requests/socket.ts';
 export type { SocketRange } from './requests/socket.ts';
+export type { PollChange, PollOptions, TimeoutOptions } from './requests/timer.ts';
 export { Ring } from './ring.ts';
 export type { RingStats } from './ring.ts';
 export type { RingOptions } from './setup.ts';
+export { decodeChildStatus } from './siginfo.ts';
+export type { ChildStatus } from './siginfo.ts';
 export type { UnavailableCause } from '../sys/unavailable.ts';
 export { AF, decodeSocketAddress, encodeSocketAddress, SOCK } from './sockaddr.ts';
 export type { SocketAddress } from './sockaddr.ts';

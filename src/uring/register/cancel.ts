@@ -1,27 +1,15 @@
 /**
  * Cancelling requests from outside of the ring's queues.
  */
-import { CANCEL, SYNC_CANCEL } from '../../sys/abi.ts';
-import { checkInteger, ERRNO, invalidArgValue, outOfRange } from '../../sys/errors.ts';
-import type { Fd } from '../descriptors.ts';
-import { OP } from '../opcodes.ts';
-import type { OpcodeName } from '../opcodes.ts';
-import { MAX_TOKEN } from '../requests/queue.ts';
+import { SYNC_CANCEL } from '../../sys/abi.ts';
+import { ERRNO, outOfRange } from '../../sys/errors.ts';
+import { matchOf } from '../cancel-target.ts';
+import type { CancelTarget } from '../cancel-target.ts';
 import { refusal } from './calls.ts';
 import { MemoryRegistrations } from './memory.ts';
 
-/** Which requests to end. What is given must hold of a request; at least one thing must be. */
-export interface CancelTarget {
-  /** The request's token; wants its key, too. */
-  readonly token?: number;
-  /** What preparing it returned. */
-  readonly key?: number;
-  /** The descriptor it is about. */
-  readonly fd?: Fd;
-  /** What kind it is. Linux 6.6. */
-  readonly request?: OpcodeName;
-  /** Every one that matches instead of the first; alone, every request of the ring. */
-  readonly all?: boolean;
+/** Which requests to end, and how long to wait for it. */
+export interface SyncCancelTarget extends CancelTarget {
   /** Milliseconds to wait for requests that are running to end. Default: without end. */
   readonly timeout?: number;
 }
@@ -35,33 +23,16 @@ export abstract class CancelRegistrations extends MemoryRegistrations {
    * @returns Whether there was such a request.
    * @throws {SystemError} `ETIME` if one is still running when the time is over.
    */
-  cancel(target: CancelTarget): boolean {
-    const { token, key, fd, request, all = false, timeout } = target;
+  cancel(target: SyncCancelTarget): boolean {
+    const { timeout } = target;
+    const match = matchOf(target, this.fileTable);
     const argument = new Uint8Array(SYNC_CANCEL.BYTES);
     const view = new DataView(argument.buffer);
-    let flags = all ? CANCEL.ALL : 0;
-    view.setInt32(SYNC_CANCEL.FD, -1, true);
-    if (token !== undefined) {
-      checkInteger('token', token, 0, MAX_TOKEN);
-      if (key === undefined) throw invalidArgValue('key', 'must be given with a token', key);
-      view.setInt32(SYNC_CANCEL.ADDR, token, true);
-      view.setInt32(SYNC_CANCEL.ADDR + 4, key, true);
-      flags |= CANCEL.USERDATA;
-    }
-    if (fd !== undefined) {
-      const fixed = typeof fd !== 'number';
-      view.setInt32(SYNC_CANCEL.FD, fixed ? this.fileTable.slotOf(fd) : fd, true);
-      flags |= CANCEL.FD | (fixed ? CANCEL.FD_FIXED : 0);
-    }
-    if (request !== undefined) {
-      view.setUint8(SYNC_CANCEL.OPCODE, opcodeOf(request));
-      flags |= CANCEL.OP;
-    }
-    if (flags === 0) throw invalidArgValue('target', 'must say which requests', '{}');
-    if (flags === CANCEL.ALL) flags |= CANCEL.ANY;
-    // Alone, the token needs no flag: kernels before 6.6 know none for it.
-    if (flags === CANCEL.USERDATA) flags = 0;
-    view.setUint32(SYNC_CANCEL.FLAGS, flags, true);
+    view.setInt32(SYNC_CANCEL.ADDR, match.token, true);
+    view.setInt32(SYNC_CANCEL.ADDR + 4, match.key, true);
+    view.setInt32(SYNC_CANCEL.FD, match.fd, true);
+    view.setUint8(SYNC_CANCEL.OPCODE, match.opcode);
+    view.setUint32(SYNC_CANCEL.FLAGS, match.flags, true);
     setTimeout64(view, timeout);
     const result = this.attempt('REGISTER_SYNC_CANCEL', argument, 1);
     if (result >= 0) return true;
@@ -70,12 +41,6 @@ export abstract class CancelRegistrations extends MemoryRegistrations {
       [ERRNO.ETIME]: `a request was still running after ${timeout} ms`,
     });
   }
-}
-
-function opcodeOf(name: OpcodeName): number {
-  const code = OP[name];
-  if (code === undefined) throw invalidArgValue('request', 'is no name of a request', name);
-  return code;
 }
 
 /** The time limit; -1 and -1 for none. */

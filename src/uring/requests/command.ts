@@ -12,7 +12,7 @@ import type { FileTable } from '../file-table.ts';
 import { OP } from '../opcodes.ts';
 import { FOREIGN } from '../tags.ts';
 import { MAX_TOKEN } from './queue.ts';
-import { TimerRequests } from './timer.ts';
+import { ProcessRequests } from './process.ts';
 
 const MAX_U32 = 2 ** 32 - 1;
 
@@ -64,7 +64,7 @@ export interface CommandOptions {
 }
 
 /** Requests that concern rings themselves. */
-export abstract class CommandRequests extends TimerRequests {
+export abstract class CommandRequests extends ProcessRequests {
   /**
    * Posts a completion to another ring: there, `targetToken` completes with `result`. Here it
    * completes with 0, or `-EBADFD` if the target is no ring or is disabled. Linux 5.18.

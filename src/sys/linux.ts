@@ -12,7 +12,8 @@ const MFD_ALLOW_SEALING = 2;
 const EFD_CLOEXEC_NONBLOCK = 0o2004000;
 const AF_UNIX = 1;
 const SOCK_SEQPACKET_CLOEXEC_NONBLOCK = 5 | 0o2004000;
-const F_DUPFD_CLOEXEC = 1030;
+/** `fcntl` command: the lowest free number from the argument on. */
+export const F_DUPFD_CLOEXEC = 1030;
 const F_GETFD = 1;
 const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;

@@ -16,23 +16,45 @@ export type CompletionCallback = (token: number, result: number, flags: number) 
 export class CompletionQueue {
   /** Completions reaped so far. */
   completed = 0;
-  private readonly words: Int32Array;
   private readonly control: Int32Array;
   private readonly holds: Holds;
-  private readonly mask: number;
-  private readonly shift: number;
-  private readonly entriesAt: number;
-  private readonly headIndex: number;
-  private readonly tailIndex: number;
-  private readonly flagsIndex: number;
-  private readonly overflowIndex: number;
+  private words!: Int32Array;
+  private mask!: number;
+  private shift!: number;
+  private entriesAt!: number;
+  private headIndex!: number;
+  private tailIndex!: number;
+  private flagsIndex!: number;
+  private overflowIndex!: number;
   private head: number;
 
   constructor(memory: RingMemory, words: Int32Array, control: Int32Array, holds: Holds) {
-    const { offsets } = memory;
-    this.words = words;
     this.control = control;
     this.holds = holds;
+    this.map(memory, words);
+    this.head = Atomics.load(words, this.headIndex);
+  }
+
+  /**
+   * Goes on in queues of another size, with the completions that are not reaped. The kernel has
+   * moved those, too, but not wide ones.
+   */
+  move(memory: RingMemory, words: Int32Array): void {
+    const { words: from, mask, entriesAt, head } = this;
+    const tail = Atomics.load(from, this.tailIndex);
+    this.map(memory, words);
+    const count = 1 << this.shift;
+    for (let i = head; i !== tail; i = (i + 1) | 0) {
+      const at = entriesAt + ((i & mask) << this.shift);
+      words.set(from.subarray(at, at + count), this.entriesAt + ((i & this.mask) << this.shift));
+    }
+    // Inside a callback of `drain()` the kernel's head is behind.
+    Atomics.store(words, this.headIndex, head);
+  }
+
+  private map(memory: RingMemory, words: Int32Array): void {
+    const { offsets } = memory;
+    this.words = words;
     this.mask = memory.cqEntries - 1;
     this.shift = (memory.flags & SETUP.CQE32) === 0 ? 2 : 3;
     this.entriesAt = offsets.cqes >> 2;
@@ -40,7 +62,6 @@ export class CompletionQueue {
     this.tailIndex = offsets.cqTail >> 2;
     this.flagsIndex = offsets.sqFlags >> 2;
     this.overflowIndex = offsets.cqOverflow >> 2;
-    this.head = Atomics.load(words, this.headIndex);
   }
 
   /** Completions ready to be reaped. */

@@ -2,9 +2,10 @@
  * Ring: an io_uring of one thread.
  */
 import { CONTROL, native } from '../sys/native.ts';
-import type { Native } from '../sys/native.ts';
-import { CANCEL, ENTER, GETEVENTS_ARG, REGISTER, SETUP, SQ } from '../sys/abi.ts';
-import { AnnulusError, checkInteger, ERRNO, outOfRange, SystemError } from '../sys/errors.ts';
+import type { Native, SyscallArgument } from '../sys/native.ts';
+import { CANCEL, ENTER, GETEVENTS_ARG, REG_WAIT, REGISTER, SETUP, SQ } from '../sys/abi.ts';
+import { AnnulusError, checkInteger, ERRNO, invalidArgValue } from '../sys/errors.ts';
+import { outOfRange, SystemError } from '../sys/errors.ts';
 import { closeOwned, eventfd, own, syscall } from '../sys/linux.ts';
 import { Region } from '../memory/region.ts';
 import { CompletionQueue } from './cqueue.ts';
@@ -12,7 +13,7 @@ import type { CompletionCallback } from './cqueue.ts';
 import type { OpcodeName } from './opcodes.ts';
 import { Registrar } from './register/registrar.ts';
 import { CommandRequests } from './requests/command.ts';
-import { setUpRing } from './setup.ts';
+import { resizeQueues, setUpRing } from './setup.ts';
 import type { RingOptions } from './setup.ts';
 import { probeOpcodes } from './supported.ts';
 
@@ -56,13 +57,14 @@ export class Ring extends CommandRequests {
   readonly register: Registrar;
   readonly #native: Native;
   readonly #completions: CompletionQueue;
-  readonly #tailIndex: number;
+  #tailIndex: number;
   readonly #sqPoll: boolean;
   #enters = 0;
   #submitted = 0;
   #overflows = 0;
   #batchSize = 0;
   #closed = false;
+  #pumped = false;
   #eventFd = -1;
   #finalStats: RingStats | undefined;
 
@@ -139,6 +141,31 @@ export class Ring extends CommandRequests {
     };
   }
 
+  /**
+   * Gives the ring queues of another size. Requests prepared and completions not reaped are kept.
+   * The ring must have `SETUP.DEFER_TASKRUN`; its descriptor may get another number. Linux 6.13.
+   *
+   * @param size - What is not given stays as it is; both are rounded up to powers of two.
+   * @throws {SystemError} `EOVERFLOW` if what is in the queues does not fit; `EINVAL` if the ring
+   *   cannot be resized.
+   */
+  resize(size: Pick<RingOptions, 'entries' | 'completionEntries'>): void {
+    this.#checkOpen();
+    const { entries = this.entries, completionEntries = this.completionEntries } = size;
+    checkInteger('entries', entries, Math.max(1, this.unsubmitted), 32768);
+    checkInteger('completionEntries', completionEntries, entries, 65536);
+    if (this.#pumped) throw invalidArgValue('ring', 'is driven by the event loop', this.fd);
+    this.register.require('REGISTER_RESIZE_RINGS');
+    const old = this.memory;
+    const memory = resizeQueues(old, entries, completionEntries);
+    this.moveQueue(memory);
+    this.#completions.move(memory, this.ringWords);
+    this.#tailIndex = memory.offsets.sqTail >> 2;
+    this.register.fd = memory.fd;
+    old.sqes.close();
+    old.rings.close();
+  }
+
   /** Names of the opcodes this ring's kernel has. */
   probe(): Set<OpcodeName> {
     this.#checkOpen();
@@ -159,10 +186,14 @@ export class Ring extends CommandRequests {
   /**
    * Submits, then blocks this thread until `count` completions are ready.
    *
-   * @param options - `timeout`: milliseconds after which it returns all the same. Linux 5.11.
+   * @param options - `timeout`: milliseconds after which it returns all the same. Linux 5.11. Or
+   *   `wait`: the index of such a wait among those of `register.waits()`. Linux 6.13.
    * @throws {RangeError} `ERR_OUT_OF_RANGE` if it would wait for ever: nothing is in flight.
    */
-  submitAndWait(count: number, options?: { readonly timeout?: number }): number {
+  submitAndWait(
+    count: number,
+    options?: { readonly timeout?: number; readonly wait?: number },
+  ): number {
     this.#checkOpen();
     checkInteger('count', count, 0, this.completionEntries);
     if (count > 0 && this.inFlight === 0 && this.ready < count) {
@@ -172,6 +203,7 @@ export class Ring extends CommandRequests {
         count,
       );
     }
+    if (options?.wait !== undefined) return this.#enterRegistered(count, options.wait);
     if (options?.timeout !== undefined) return this.#enterTimed(count, options.timeout);
     const submitted = this.#enter(count);
     // A signal may end the wait after the submission: the kernel then reports only the latter.
@@ -306,32 +338,41 @@ export class Ring extends CommandRequests {
 
   /** One enter. EINTR comes back as a negative result; what cannot be retried is thrown. */
   #enterOnce(toSubmit: number, minComplete: number, flags: number): number {
-    const result = this.#native.enter(this.fd, toSubmit, minComplete, flags);
+    const { enterFd, enterFlags } = this.register;
+    const result = this.#native.enter(enterFd, toSubmit, minComplete, flags | enterFlags);
     this.#enters++;
     if (result >= 0 || result === ERRNO.EINTR) return result;
     throw new SystemError(result, 'io_uring_enter', { message: explainEnter(result) });
   }
 
+  #enterRegistered(minComplete: number, index: number): number {
+    const waits = this.register.registeredWaits;
+    if (waits === undefined) throw invalidArgValue('wait', 'needs register.waits()', index);
+    const flags = ENTER.GETEVENTS | ENTER.EXT_ARG | ENTER.EXT_ARG_REG;
+    return this.#enterWith(minComplete, flags, waits.offsetOf(index), REG_WAIT.BYTES);
+  }
+
   #enterTimed(minComplete: number, milliseconds: number): number {
     if (!(milliseconds >= 0)) throw outOfRange('timeout', 'a number >= 0', milliseconds);
-    Atomics.store(this.ringWords, this.#tailIndex, this.tail);
-    const pending = this.#sqPoll ? 0 : this.unsubmitted;
     const cell = this.holds.cell(GETEVENTS_ARG.BYTES + 16);
     cell.bytes.fill(0, 0, GETEVENTS_ARG.BYTES);
     cell.setU64(GETEVENTS_ARG.TS, cell.address + GETEVENTS_ARG.BYTES);
     cell.setTimespec(GETEVENTS_ARG.BYTES, milliseconds);
     const flags = ENTER.GETEVENTS | ENTER.EXT_ARG;
-    const bytes = GETEVENTS_ARG.BYTES;
-    const result = syscall(
-      'io_uring_enter',
-      this.fd,
-      pending,
-      minComplete,
-      flags,
-      cell.bytes,
-      bytes,
-    );
-    this.holds.release(cell.hold);
+    try {
+      return this.#enterWith(minComplete, flags, cell.bytes, GETEVENTS_ARG.BYTES);
+    } finally {
+      this.holds.release(cell.hold);
+    }
+  }
+
+  /** One enter with an argument; the requests consumed. The end of its time is no failure. */
+  #enterWith(minComplete: number, flags: number, argument: SyscallArgument, bytes: number): number {
+    Atomics.store(this.ringWords, this.#tailIndex, this.tail);
+    const pending = this.#sqPoll ? 0 : this.unsubmitted;
+    const { enterFd, enterFlags } = this.register;
+    const all = flags | enterFlags;
+    const result = syscall('io_uring_enter', enterFd, pending, minComplete, all, argument, bytes);
     this.#enters++;
     if (result === ERRNO.ETIME || result === ERRNO.EINTR) return 0;
     if (result < 0) {

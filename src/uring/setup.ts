@@ -1,9 +1,9 @@
 /**
  * Setting up a ring: the ladder of flag sets, and mapping what the kernel made.
  */
-import { CQ_OFF, FEATURE, OFF, PARAMS, SETUP, SIZEOF, SQ_OFF } from '../sys/abi.ts';
+import { CQ_OFF, FEATURE, OFF, PARAMS, REGISTER, SETUP, SIZEOF, SQ_OFF } from '../sys/abi.ts';
 import { AnnulusError, check, describeErrno, ERRNO, SystemError } from '../sys/errors.ts';
-import { close, pageSize, syscall } from '../sys/linux.ts';
+import { close, duplicate, F_DUPFD_CLOEXEC, pageSize, syscall } from '../sys/linux.ts';
 import { native, RING_LAYOUT } from '../sys/native.ts';
 import { Region } from '../memory/region.ts';
 import { explainUnavailable } from '../sys/unavailable.ts';
@@ -124,23 +124,91 @@ function mapRing(fd: number, params: Int32Array): RingMemory {
       'This kernel has io_uring, but without SINGLE_MMAP or NODROP; Linux 5.6 or newer is needed.',
     );
   }
-  const cqeSize = (flags & SETUP.CQE32) === 0 ? SIZEOF.CQE : 2 * SIZEOF.CQE;
+  const queues = mapQueues(fd, params, flags);
+  const control = Region.allocate(pageSize());
+  const memory = { fd, flags, features, sqEntries, cqEntries, ...queues, control };
+  adopt(memory);
+  return memory;
+}
+
+/** Maps both queues as the kernel has laid them out. */
+function mapQueues(
+  fd: number,
+  params: Int32Array,
+  flags: number,
+): Pick<RingMemory, 'rings' | 'sqes' | 'offsets'> {
+  const sqEntries = params[PARAMS.SQ_ENTRIES]!;
+  const cqBytes = params[PARAMS.CQ_ENTRIES]! * cqeSizeOf(flags);
   const sqeSize = (flags & SETUP.SQE128) === 0 ? SIZEOF.SQE : 2 * SIZEOF.SQE;
   const offsets = readOffsets(params);
   const arrayEnd = (flags & SETUP.NO_SQARRAY) === 0 ? offsets.sqArray + sqEntries * 4 : 0;
-  const ringBytes = Math.max(arrayEnd, offsets.cqes + cqEntries * cqeSize);
+  const ringBytes = Math.max(arrayEnd, offsets.cqes + cqBytes);
   const rings = Region.map(ringBytes, [{ at: 0, length: ringBytes, fd, offset: OFF.SQ_RING }]);
   const sqeBytes = sqEntries * sqeSize;
   const sqes = Region.map(sqeBytes, [{ at: 0, length: sqeBytes, fd, offset: OFF.SQES }]);
-  const control = Region.allocate(pageSize());
+  return { rings, sqes, offsets };
+}
+
+function cqeSizeOf(flags: number): number {
+  return (flags & SETUP.CQE32) === 0 ? SIZEOF.CQE : 2 * SIZEOF.CQE;
+}
+
+/** Has the shim end the ring with the environment. */
+function adopt(memory: RingMemory): void {
+  const { fd, flags, cqEntries, rings, control, offsets } = memory;
   const layout: Record<(typeof RING_LAYOUT)[number], number> = {
     ...offsets,
     cqEntries,
-    cqeSize,
+    cqeSize: cqeSizeOf(flags),
   };
   const words = Int32Array.from(RING_LAYOUT, (name) => layout[name]);
   check(native().adoptRing(fd, rings.mappingId, control.mappingId, words), 'io_uring_setup');
-  return { fd, flags, features, sqEntries, cqEntries, rings, sqes, control, offsets };
+}
+
+/**
+ * Gives a ring queues of another size, mapped anew; the caller moves what is in them and closes the
+ * memory of the old ones. The descriptor's number may change.
+ */
+export function resizeQueues(old: RingMemory, sqEntries: number, cqEntries: number): RingMemory {
+  const params = new Int32Array(PARAMS.BYTES / 4);
+  params[PARAMS.SQ_ENTRIES] = sqEntries;
+  params[PARAMS.CQ_ENTRIES] = cqEntries;
+  params[PARAMS.FLAGS] = SETUP.CQSIZE;
+  const { flags, features, control } = old;
+  const code = REGISTER.REGISTER_RESIZE_RINGS;
+  const result = syscall('io_uring_register', old.fd, code, params, 1);
+  if (result < 0) {
+    throw new SystemError(result, 'io_uring_register', { message: explainResize(result) });
+  }
+  // The shim lets go of the old queues by closing their ring, so another descriptor keeps it open.
+  const spare = duplicate(old.fd);
+  native().closeRing(old.fd);
+  const fd = check(syscall('fcntl', spare, F_DUPFD_CLOEXEC, old.fd), 'fcntl');
+  close(spare);
+  try {
+    const queues = mapQueues(fd, params, flags);
+    const entries = {
+      sqEntries: params[PARAMS.SQ_ENTRIES]!,
+      cqEntries: params[PARAMS.CQ_ENTRIES]!,
+    };
+    const memory = { fd, flags, features, ...entries, ...queues, control };
+    adopt(memory);
+    return memory;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+}
+
+function explainResize(errno: number): string | undefined {
+  switch (errno) {
+    case ERRNO.EINVAL:
+      return 'a ring can be resized if it has SETUP.DEFER_TASKRUN, and from Linux 6.13 on';
+    case ERRNO.EOVERFLOW:
+      return 'what is in the queues now does not fit into new ones of that size';
+    default:
+      return undefined;
+  }
 }
 
 function readOffsets(params: Int32Array): RingOffsets {

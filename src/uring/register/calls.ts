@@ -1,7 +1,7 @@
 /**
  * Calling `io_uring_register`, and explaining what it refuses.
  */
-import { REGISTER } from '../../sys/abi.ts';
+import { ENTER, REGISTER } from '../../sys/abi.ts';
 import type { RegisterName } from '../../sys/abi.ts';
 import { AnnulusError, ERRNO, SystemError } from '../../sys/errors.ts';
 import { resourceLimit, RLIMIT, syscall } from '../../sys/linux.ts';
@@ -33,23 +33,34 @@ export abstract class RegisterCalls {
   protected readonly tags: Tags;
   /** @internal Index of the ring among the thread's registered rings; -1 if it is none. */
   protected ringIndex = -1;
-  #fd: number;
+  /** @internal The descriptor; -1 once the ring is closed. */
+  fd: number;
 
   /** @internal */
   protected constructor({ fd, files, tags }: RegistrarOptions) {
-    this.#fd = fd;
+    this.fd = fd;
     this.fileTable = files;
     this.tags = tags;
   }
 
-  /** @internal The descriptor; -1 once the ring is closed. */
-  get fd(): number {
-    return this.#fd;
+  /** @internal What `io_uring_enter` names the ring by. */
+  get enterFd(): number {
+    return this.ringIndex < 0 ? this.fd : this.ringIndex;
+  }
+
+  /** @internal What `io_uring_enter` is told about that name. */
+  get enterFlags(): number {
+    return this.ringIndex < 0 ? 0 : ENTER.REGISTERED_RING;
   }
 
   /** @internal The ring has ended: the number may soon be another descriptor's. */
   retire(): void {
-    this.#fd = -1;
+    this.fd = -1;
+  }
+
+  /** @internal Refuses what the running kernel lacks. */
+  require(name: RegisterName): void {
+    requireRegistration(name);
   }
 
   /** @internal Makes one call; the result, or a named error. */
@@ -66,11 +77,11 @@ export abstract class RegisterCalls {
 
   /** @internal Makes one call; its raw result. */
   protected attempt(name: RegisterName, argument: SyscallArgument, count: number): number {
-    if (this.#fd < 0) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
+    if (this.fd < 0) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
     requireRegistration(name);
     // The index spares the kernel looking the descriptor up among those of the process.
     const indexed = this.ringIndex >= 0;
-    const fd = indexed ? this.ringIndex : this.#fd;
+    const fd = indexed ? this.ringIndex : this.fd;
     const code = REGISTER[name] + (indexed ? USE_REGISTERED_RING : 0);
     return syscall('io_uring_register', fd, code, argument, count);
   }

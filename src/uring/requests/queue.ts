@@ -27,13 +27,13 @@ const MAX_PERSONALITY = 65535;
 /** Prepares entries; the request families add the methods. */
 export abstract class RequestQueue {
   /** @internal */
-  protected readonly memory: RingMemory;
+  protected memory: RingMemory;
   /** @internal */
   protected readonly holds: Holds = new Holds();
   /** @internal Tells current handles of registered files from outdated ones. */
   protected readonly files: FileTable = new FileTable();
   /** @internal The ring mapping as words. */
-  protected readonly ringWords: Int32Array;
+  protected ringWords!: Int32Array;
   /** @internal The control block shared with the shim. */
   protected readonly control: Int32Array;
   /** @internal Tail up to which entries are filled; modulo 2^32. */
@@ -41,13 +41,13 @@ export abstract class RequestQueue {
   /** @internal The kernel's head as last seen. */
   protected headSeen: number;
   private readonly supported: Uint8Array;
-  private readonly words: Int32Array;
+  private words!: Int32Array;
   private readonly pinWords: Int32Array;
-  private readonly stride: number;
-  private readonly capacity: number;
-  private readonly mask: number;
-  private readonly headIndex: number;
-  private readonly dirty: Uint8Array;
+  private stride!: number;
+  private capacity!: number;
+  private mask!: number;
+  private headIndex!: number;
+  private dirty!: Uint8Array;
   private dirtyCount = 0;
   /** @internal First word of the entry claimed last. */
   protected lastEntry = 0;
@@ -57,20 +57,41 @@ export abstract class RequestQueue {
   /** @internal */
   protected constructor(memory: RingMemory) {
     this.memory = memory;
-    this.ringWords = new Int32Array(memory.rings.buffer, 0, memory.rings.byteLength >> 2);
-    this.words = new Int32Array(memory.sqes.buffer);
     this.control = new Int32Array(memory.control.buffer);
     this.pinWords = pins();
     this.supported = supportedOpcodes(memory.fd);
+    this.mapQueue(memory);
+    this.tail = Atomics.load(this.ringWords, memory.offsets.sqTail >> 2);
+    this.headSeen = this.tail;
+    this.control[CONTROL.PREPARED] = this.tail;
+    this.control[CONTROL.ENDED] = this.tail;
+  }
+
+  /** @internal Goes on in queues of another size, with the requests prepared but not submitted. */
+  protected moveQueue(memory: RingMemory): void {
+    const { words: from, mask, stride } = this;
+    const head = Atomics.load(this.ringWords, this.headIndex);
+    this.memory = memory;
+    this.mapQueue(memory);
+    for (let i = head; i !== this.tail; i = (i + 1) | 0) {
+      const at = (i & mask) * stride;
+      this.words.set(from.subarray(at, at + stride), (i & this.mask) * stride);
+      this.dirty[i & this.mask] = 1;
+      this.dirtyCount++;
+    }
+    this.lastEntry = ((this.tail - 1) & this.mask) * stride;
+    this.headSeen = head;
+  }
+
+  private mapQueue(memory: RingMemory): void {
+    this.ringWords = new Int32Array(memory.rings.buffer, 0, memory.rings.byteLength >> 2);
+    this.words = new Int32Array(memory.sqes.buffer);
     this.stride = (memory.flags & SETUP.SQE128) === 0 ? 16 : 32;
     this.capacity = memory.sqEntries;
     this.mask = memory.sqEntries - 1;
     this.headIndex = memory.offsets.sqHead >> 2;
     this.dirty = new Uint8Array(memory.sqEntries);
-    this.tail = Atomics.load(this.ringWords, memory.offsets.sqTail >> 2);
-    this.headSeen = this.tail;
-    this.control[CONTROL.PREPARED] = this.tail;
-    this.control[CONTROL.ENDED] = this.tail;
+    this.dirtyCount = 0;
     if ((memory.flags & SETUP.NO_SQARRAY) === 0) this.fillIndexArray();
   }
 

@@ -11,6 +11,7 @@ import { OP } from '../opcodes.ts';
 import { encodeSocketAddress, PEER_BYTES, SOCK, SOCKADDR_STORAGE } from '../sockaddr.ts';
 import type { SocketAddress } from '../sockaddr.ts';
 import { AttributeRequests } from './attribute.ts';
+import { checkSlot, FILE_INDEX_ALLOC } from './descriptor.ts';
 
 /** `shutdown(2)` directions. */
 export const SHUT = { RD: 0, WR: 1, RDWR: 2 } as const;
@@ -101,6 +102,49 @@ export abstract class SocketRequests extends AttributeRequests {
     const bits = ACCEPT.MULTISHOT | acceptBits(options);
     this.putAccept(token, fd, 0, 0, bits, acceptFlags(options), YIELDS_FD);
     return YIELDS_FD;
+  }
+
+  /**
+   * `socket()` straight into a slot of the registered files; completes with 0, or with
+   * `FILE_INDEX_ALLOC` with the slot's number. Linux 5.19.
+   *
+   * @param slot - Its number, or `FILE_INDEX_ALLOC`. A file it has is replaced.
+   */
+  socketDirect(
+    token: number,
+    slot: number,
+    family: number,
+    type: number,
+    protocol: number = 0,
+  ): number {
+    this.requireOpcode(OP.SOCKET);
+    this.checkToken(token);
+    checkSlot(slot);
+    this.setSlot(this.put(OP.SOCKET, family, type, 0, protocol, 0, token, 0), slot);
+    return 0;
+  }
+
+  /**
+   * `accept()` straight into a slot of the registered files; completes with 0, or with
+   * `FILE_INDEX_ALLOC` with the slot's number. Linux 5.15; to let the kernel choose, 5.19.
+   */
+  acceptDirect(token: number, slot: number, fd: Fd, options?: AcceptOptions): number {
+    checkSlot(slot);
+    const flags = acceptFlags(options) & ~SOCK.CLOEXEC;
+    this.putAccept(token, fd, 0, 0, acceptBits(options), flags, 0);
+    this.setSlot(this.lastEntry, slot);
+    return 0;
+  }
+
+  /**
+   * `acceptMultishot()` into slots the kernel chooses; each completion says which. With none free it
+   * ends with -`ENFILE`. Linux 5.19.
+   */
+  acceptMultishotDirect(token: number, fd: Fd, options?: AcceptOptions): number {
+    const flags = acceptFlags(options) & ~SOCK.CLOEXEC;
+    this.putAccept(token, fd, 0, 0, ACCEPT.MULTISHOT | acceptBits(options), flags, 0);
+    this.setSlot(this.lastEntry, FILE_INDEX_ALLOC);
+    return 0;
   }
 
   /** `send(2)` with `MSG_NOSIGNAL`; completes with the bytes sent, possibly fewer. Linux 5.6. */

@@ -7,6 +7,7 @@ import { close, duplicate, F_DUPFD_CLOEXEC, pageSize, syscall } from '../sys/lin
 import { native, RING_LAYOUT } from '../sys/native.ts';
 import { Region } from '../memory/region.ts';
 import { explainUnavailable } from '../sys/unavailable.ts';
+import { unsupported } from './supported.ts';
 
 /** What {@link Ring} is made with. */
 export interface RingOptions {
@@ -52,6 +53,9 @@ export interface RingOffsets {
   readonly cqFlags: number;
   readonly cqes: number;
 }
+
+/** Bytes of a line of the processor's cache, on every machine there is a shim for. */
+const CACHE_LINE = 64;
 
 const BASE = SETUP.SUBMIT_ALL | SETUP.COOP_TASKRUN | SETUP.TASKRUN_FLAG;
 
@@ -149,6 +153,16 @@ function mapQueues(
   return { rings, sqes, offsets };
 }
 
+/**
+ * A kernel that resizes a ring does not say where the index array is: behind the completions, at the
+ * next line of the cache, and for wide completions as far again as they are from the start.
+ */
+function arrayBehind(cqes: number, cqEntries: number, flags: number): number {
+  const wide = (flags & SETUP.CQE32) !== 0;
+  const end = cqes + cqEntries * cqeSizeOf(flags) + (wide ? cqes : 0);
+  return Math.ceil(end / CACHE_LINE) * CACHE_LINE;
+}
+
 function cqeSizeOf(flags: number): number {
   return (flags & SETUP.CQE32) === 0 ? SIZEOF.CQE : 2 * SIZEOF.CQE;
 }
@@ -174,7 +188,11 @@ export function resizeQueues(old: RingMemory, sqEntries: number, cqEntries: numb
   params[PARAMS.SQ_ENTRIES] = sqEntries;
   params[PARAMS.CQ_ENTRIES] = cqEntries;
   params[PARAMS.FLAGS] = SETUP.CQSIZE;
-  const { flags, features, control } = old;
+  const { flags, features, control, offsets } = old;
+  const indexed = (flags & SETUP.NO_SQARRAY) === 0;
+  if (indexed && offsets.sqArray !== arrayBehind(offsets.cqes, old.cqEntries, flags)) {
+    throw unsupported('Resizing a ring without SETUP.NO_SQARRAY on this machine', '6.13');
+  }
   const code = REGISTER.REGISTER_RESIZE_RINGS;
   const result = syscall('io_uring_register', old.fd, code, params, 1);
   if (result < 0) {
@@ -185,6 +203,11 @@ export function resizeQueues(old: RingMemory, sqEntries: number, cqEntries: numb
   native().closeRing(old.fd);
   const fd = check(syscall('fcntl', spare, F_DUPFD_CLOEXEC, old.fd), 'fcntl');
   close(spare);
+  const arrayAt = PARAMS.SQ_OFF + SQ_OFF.ARRAY;
+  if (indexed && params[arrayAt] === 0) {
+    const cqes = params[PARAMS.CQ_OFF + CQ_OFF.CQES]!;
+    params[arrayAt] = arrayBehind(cqes, params[PARAMS.CQ_ENTRIES]!, flags);
+  }
   try {
     const queues = mapQueues(fd, params, flags);
     const entries = {

@@ -6,10 +6,11 @@
 export { CANCEL, CQE, ENTER, FEATURE, FSYNC, SETUP, SQ, SQE } from '../sys/abi.ts';
 export { CLD, EPOLL, EPOLL_CTL, FADVISE, FALLOC, MADVISE, P, RESOLVE, RWF } from '../sys/abi.ts';
 export { SPLICE, SYNC_RANGE, TIMEOUT, W, XATTR } from '../sys/abi.ts';
+export type { RegisterName } from '../sys/abi.ts';
 export { FixedBuffer, FixedFile } from './descriptors.ts';
 export type { Fd, Memory, MemoryRange } from './descriptors.ts';
 export type { CompletionCallback } from './cqueue.ts';
-export { decodeEpollEvents } from './epoll.ts';
+export { createEpoll, decodeEpollEvents } from './epoll.ts';
 export type { EpollEvent } from './epoll.ts';
 export { OP, OPCODES } from './opcodes.ts';
 export type { Opcode, OpcodeName } from './opcodes.ts';

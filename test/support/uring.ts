@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { probe } from 'annulus';
-import { CQE } from 'annulus/uring';
-import type { OpcodeName, Ring } from 'annulus/uring';
+import { CQE, Ring, SETUP } from 'annulus/uring';
+import type { OpcodeName, RegisterName } from 'annulus/uring';
 
 const kernel = probe();
 
@@ -74,3 +74,22 @@ export class Folder {
     rmSync(this.path, { recursive: true });
   }
 }
+
+/** The `skip` option of a test that needs these registrations. */
+export function registers(...names: RegisterName[]): { skip: string | false } {
+  if (!kernel.available) return { skip: kernel.reason ?? 'io_uring is not available' };
+  using ring = new Ring({ entries: 4 });
+  const missing = names.filter((name) => {
+    try {
+      ring.register.require(name);
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  return { skip: missing.length > 0 && `this kernel has no ${missing.join(', ')}` };
+}
+
+/** Flags of a ring whose completions wait until its thread asks for them. */
+export const DEFERRED: number =
+  SETUP.SINGLE_ISSUER | SETUP.DEFER_TASKRUN | SETUP.SUBMIT_ALL | SETUP.TASKRUN_FLAG;

@@ -8,6 +8,7 @@ import { arch } from 'node:process';
 /** System call numbers of x86-64. */
 export const SYSCALLS_X64 = {
   close: 3,
+  epoll_create1: 291,
   eventfd2: 290,
   fcntl: 72,
   ftruncate: 77,
@@ -34,6 +35,7 @@ export type SyscallName = keyof typeof SYSCALLS_X64;
 /** System call numbers of 64-bit ARM, which are the kernel's generic ones. */
 export const SYSCALLS_ARM64: Readonly<Record<SyscallName, number>> = {
   close: 57,
+  epoll_create1: 20,
   eventfd2: 19,
   fcntl: 25,
   ftruncate: 46,

@@ -1,11 +1,13 @@
 /**
- * `struct epoll_event`, encoded and decoded.
+ * Sets of watched descriptors, and their events, encoded and decoded.
  */
 import { EPOLL_EVENT as E } from '../sys/abi.ts';
-import { checkInteger, outOfRange } from '../sys/errors.ts';
+import { check, checkInteger, outOfRange } from '../sys/errors.ts';
+import { syscall } from '../sys/linux.ts';
 import type { Cell } from './holds.ts';
 
 const TWO_32 = 2 ** 32;
+const EPOLL_CLOEXEC = 0o2000000;
 
 /** What a descriptor is watched for, or what became of it. */
 export interface EpollEvent {
@@ -13,6 +15,11 @@ export interface EpollEvent {
   readonly events: number;
   /** What the program wants to be told with the events: 0 to 2^53 - 1. */
   readonly data: number;
+}
+
+/** `epoll_create1(2)`: the descriptor of an empty set, for `ring.epollCtl()`. The caller closes it. */
+export function createEpoll(): number {
+  return check(syscall('epoll_create1', EPOLL_CLOEXEC), 'epoll_create1');
 }
 
 /** Throws if an event cannot be encoded. */

@@ -3,15 +3,46 @@
  *
  * @packageDocumentation
  */
-export { CANCEL, CQE, ENTER, FEATURE, FSYNC, SETUP, SQ, SQE } from '../sys/abi.ts';
+export {
+  CANCEL,
+  CQE,
+  ENTER,
+  FEATURE,
+  FSYNC,
+  MSG_FLAG,
+  NOTIF,
+  SCM,
+  SETUP,
+  SO,
+  SOL,
+  SQ,
+  SQE,
+} from '../sys/abi.ts';
 export { CLD, EPOLL, EPOLL_CTL, FADVISE, FALLOC, MADVISE, P, RESOLVE, RWF } from '../sys/abi.ts';
 export { SPLICE, SYNC_RANGE, TIMEOUT, W, XATTR } from '../sys/abi.ts';
 export type { RegisterName } from '../sys/abi.ts';
+export { BufferGroup, bufferIdOf, BufferRing, ProvidedBuffers } from './buffers.ts';
+export type { BufferOptions, BufferRingOptions, BufferRingStatus } from './buffers.ts';
 export { FixedBuffer, FixedFile } from './descriptors.ts';
 export type { Fd, Memory, MemoryRange } from './descriptors.ts';
 export type { CompletionCallback } from './cqueue.ts';
 export { createEpoll, decodeEpollEvents } from './epoll.ts';
 export type { EpollEvent } from './epoll.ts';
+export {
+  controlBytes,
+  decodeControl,
+  decodeReceivedMessage,
+  encodeControl,
+  passDescriptors,
+  passedDescriptors,
+  SocketMessage,
+} from './msghdr.ts';
+export type {
+  ControlMessage,
+  MessageLayout,
+  ReceivedMessage,
+  SocketMessageOptions,
+} from './msghdr.ts';
 export { OP, OPCODES } from './opcodes.ts';
 export type { Opcode, OpcodeName } from './opcodes.ts';
 export { decodePipe } from './pipes.ts';
@@ -38,8 +69,17 @@ export { FILE_INDEX_ALLOC } from './requests/descriptor.ts';
 export type { BufferPart, FileRange } from './requests/file.ts';
 export type { OpenHow, PathOptions, TwoPathOptions } from './requests/path.ts';
 export type { FutexOptions, FutexWaiter } from './requests/process.ts';
+export { wasCopied } from './requests/message.ts';
+export type {
+  MessageRange,
+  VectorRange,
+  ZeroCopyMessageRange,
+  ZeroCopyOptions,
+  ZeroCopyRange,
+} from './requests/message.ts';
+export type { SelectRange, SelectSocketRange } from './requests/select.ts';
 export { SHUT } from './requests/socket.ts';
-export type { SocketRange } from './requests/socket.ts';
+export type { AcceptOneOptions, AcceptOptions, SocketRange } from './requests/socket.ts';
 export type { PollChange, PollOptions, TimeoutOptions } from './requests/timer.ts';
 export { Ring } from './ring.ts';
 export type { RingStats } from './ring.ts';
@@ -47,7 +87,14 @@ export type { RingOptions } from './setup.ts';
 export { decodeChildStatus } from './siginfo.ts';
 export type { ChildStatus } from './siginfo.ts';
 export type { UnavailableCause } from '../sys/unavailable.ts';
-export { AF, decodeSocketAddress, encodeSocketAddress, SOCK } from './sockaddr.ts';
+export {
+  AF,
+  decodePeerAddress,
+  decodeSocketAddress,
+  encodeSocketAddress,
+  PEER_BYTES,
+  SOCK,
+} from './sockaddr.ts';
 export type { SocketAddress } from './sockaddr.ts';
 export { AT, decodeStatx, S_IF } from './statx.ts';
 export type { FileStatus } from './statx.ts';

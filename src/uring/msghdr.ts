@@ -78,8 +78,8 @@ export function passedDescriptors(messages: readonly ControlMessage[]): number[]
     .flatMap(({ data }) => [...new Int32Array(data.slice(0, data.byteLength & ~3).buffer)]);
 }
 
-/** What a {@link Message} is made of. */
-export interface MessageOptions {
+/** What a {@link SocketMessage} is made of. */
+export interface SocketMessageOptions {
   /** Regions, or views into them, that are sent or filled in this order; at most 1024. */
   readonly memories?: readonly Memory[];
   /** Where to send it; none on a connected socket. */
@@ -101,13 +101,13 @@ const VECTORS_AT = ADDRESS_AT + SOCKADDR_STORAGE;
  * @example
  * ```ts
  * import { alloc } from 'annulus';
- * import { Message, Ring } from 'annulus/uring';
+ * import { Ring, SocketMessage } from 'annulus/uring';
  * using ring = new Ring({ entries: 8 });
- * const message = new Message({ memories: [alloc(16), alloc(1024)] });
+ * const message = new SocketMessage({ memories: [alloc(16), alloc(1024)] });
  * ring.recvmsg(1, 3, message);
  * ```
  */
-export class Message {
+export class SocketMessage {
   readonly memories: readonly Memory[];
   /** @internal The structs the kernel reads and writes. */
   readonly region: Region;
@@ -119,7 +119,7 @@ export class Message {
   #address: Uint8Array | undefined;
   #control: Uint8Array;
 
-  constructor(options: MessageOptions) {
+  constructor(options: SocketMessageOptions) {
     const { memories = [], address, control = [], controlSpace = 0 } = options;
     if (memories.length > IOV_MAX) {
       throw invalidArgValue('memories', `must have at most ${IOV_MAX} elements`, memories.length);

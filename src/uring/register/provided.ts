@@ -5,7 +5,7 @@ import { BUF_REG, BUF_STATUS } from '../../sys/abi.ts';
 import { ERRNO } from '../../sys/errors.ts';
 import { BufferGroups } from '../buffers.ts';
 import type { BufferRing, BufferRingOptions, GroupOwner } from '../buffers.ts';
-import { ControlRegistrations } from './control.ts';
+import { NetworkRegistrations } from './network.ts';
 
 const REASONS = {
   [ERRNO.EINVAL]: 'this kernel does not have such a ring, or refuses its size or flags',
@@ -13,7 +13,7 @@ const REASONS = {
 };
 
 /** Registrations of buffers the kernel selects from. */
-export abstract class ProvidedRegistrations extends ControlRegistrations {
+export abstract class ProvidedRegistrations extends NetworkRegistrations {
   /** @internal */
   readonly groupOwner: GroupOwner = ownerOf(this, (...args) => this.call(...args));
   /** @internal Every group of the ring, registered or given by requests. */

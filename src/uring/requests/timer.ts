@@ -8,7 +8,7 @@ import type { CancelTarget } from '../cancel-target.ts';
 import type { Fd } from '../descriptors.ts';
 import type { Cell } from '../holds.ts';
 import { OP } from '../opcodes.ts';
-import { SocketRequests } from './socket.ts';
+import { SelectRequests } from './select.ts';
 
 const TWO_31 = 2 ** 31;
 const TWO_32 = 2 ** 32;
@@ -45,7 +45,7 @@ export interface TimeoutOptions {
 }
 
 /** Poll, timer and cancel requests; each returns the key that `cancel()` wants beside the token. */
-export abstract class TimerRequests extends SocketRequests {
+export abstract class TimerRequests extends SelectRequests {
   /**
    * Waits until a descriptor is ready; completes with the events. Linux 5.1.
    *

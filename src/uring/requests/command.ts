@@ -152,7 +152,7 @@ export abstract class CommandRequests extends ProcessRequests {
    * means and completes with is the driver's. Linux 5.19.
    */
   uringCommand(token: number, fd: Fd, command: number, options: CommandOptions = {}): number {
-    return this.putCommand(OP.URING_CMD, token, fd, command, options);
+    return this.putDriverCommand(OP.URING_CMD, token, fd, command, options);
   }
 
   /** `nop()` in an entry of 128 bytes. Linux 6.19. */
@@ -168,7 +168,7 @@ export abstract class CommandRequests extends ProcessRequests {
   uringCommand128(token: number, fd: Fd, command: number, options: CommandOptions = {}): number {
     this.requireOpcode(OP.URING_CMD128);
     this.requireWideEntries();
-    return this.putCommand(OP.URING_CMD128, token, fd, command, options);
+    return this.putDriverCommand(OP.URING_CMD128, token, fd, command, options);
   }
 
   /** @internal For messages of files from rings of the same thread. */
@@ -176,7 +176,7 @@ export abstract class CommandRequests extends ProcessRequests {
     return this.files;
   }
 
-  private putCommand(
+  private putDriverCommand(
     op: number,
     token: number,
     fd: Fd,

@@ -7,7 +7,8 @@ import { constants, existsSync, readFileSync, statSync, symlinkSync } from 'node
 import { describe, it } from 'node:test';
 
 import { alloc, Region } from 'annulus';
-import { AT, decodeStatx, FixedFile, Ring, S_IF } from 'annulus/uring';
+import { AT, decodeStatx, Ring, S_IF } from 'annulus/uring';
+import type { FixedFile } from 'annulus/uring';
 import { Folder, finish, needs, runOne } from '../support/requests.js';
 import { pair } from '../support/pair.js';
 
@@ -168,8 +169,8 @@ describe('requests on memory', needs('READ', 'WRITE'), () => {
       runOne(ring, (token) => ring.read(token, file, memory, { position: 0 }));
     assert.equal(read(first!), 5);
     assert.equal(read(empty!), EBADF);
-    ring.register.updateFile(empty!, fds[1]!);
-    assert.equal(read(empty!), 6);
+    const second = ring.register.updateFile(empty!, fds[1]!);
+    assert.equal(read(second), 6);
     assert.equal(textOf(memory, 6), 'second');
     assert.equal(
       runOne(ring, (token) => ring.fsync(token, first!)),
@@ -179,11 +180,11 @@ describe('requests on memory', needs('READ', 'WRITE'), () => {
       runOne(ring, (token) => ring.closeFd(token, first!)),
       0,
     );
-    assert.equal(read(first!), EBADF);
-    assert.equal(read(empty!), 6, 'a wiped entry does not close the next file');
-    assert.throws(() => ring.register.updateFile(new FixedFile(9), 0), { code: 'EINVAL' });
+    assert.equal(read(ring.register.fixedFile(0)), EBADF);
+    assert.equal(read(second), 6, 'a wiped entry does not close the next file');
+    assert.throws(() => ring.register.updateFiles(9, [0]), { code: 'EINVAL' });
     ring.register.unregisterFiles();
-    assert.equal(read(empty!), EBADF);
+    assert.throws(() => read(second), { code: 'ERR_ANNULUS_STALE_FILE' });
   });
 
   it('pins memory until the request has completed', () => {

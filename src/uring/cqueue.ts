@@ -12,10 +12,18 @@ import type { RingMemory } from './setup.ts';
 /** Gets one completion: the request's token, its result (or -errno), and `CQE` flags. */
 export type CompletionCallback = (token: number, result: number, flags: number) => void;
 
+// V8 compiles constants of the module itself into the code, but looks up what is imported at every use.
+const ENDED: number = CONTROL.ENDED;
+const F_MORE: number = CQE.F_MORE;
+
+const NO_WORDS = new Int32Array(0);
+
 /** Reaps completions and ends their requests' holds. */
 export class CompletionQueue {
   /** Completions reaped so far. */
   completed = 0;
+  /** Requests whose terminal completion is reaped, counted on from the first tail; modulo 2^32. */
+  ended: number;
   private readonly control: Int32Array;
   private readonly holds: Holds;
   private words!: Int32Array;
@@ -33,6 +41,7 @@ export class CompletionQueue {
     this.holds = holds;
     this.map(memory, words);
     this.head = Atomics.load(words, this.headIndex);
+    this.ended = control[ENDED]!;
   }
 
   /**
@@ -48,7 +57,8 @@ export class CompletionQueue {
       const at = entriesAt + ((i & mask) << this.shift);
       words.set(from.subarray(at, at + count), this.entriesAt + ((i & this.mask) << this.shift));
     }
-    // Inside a callback of `drain()` the kernel's head is behind.
+    // Inside a callback of `drain()` the shim's count and the kernel's head are behind.
+    this.control[ENDED] = this.ended;
     Atomics.store(words, this.headIndex, head);
   }
 
@@ -62,6 +72,12 @@ export class CompletionQueue {
     this.tailIndex = offsets.cqTail >> 2;
     this.flagsIndex = offsets.sqFlags >> 2;
     this.overflowIndex = offsets.cqOverflow >> 2;
+  }
+
+  /** Lets go of memory that is about to be unmapped: a `drain()` under way ends. */
+  retire(): void {
+    this.control[ENDED] = this.ended;
+    this.words = NO_WORDS;
   }
 
   /** Completions ready to be reaped. */
@@ -91,36 +107,42 @@ export class CompletionQueue {
    * entered: if that throws, the ones before it and itself are consumed, and the error passes on.
    */
   drain(callback: CompletionCallback): number {
-    const words = this.words;
-    const { control, entriesAt, mask, shift, holds } = this;
+    const { words, holds } = this;
+    // As integers, which V8 then keeps in registers.
+    const entriesAt = this.entriesAt | 0;
+    const mask = this.mask | 0;
+    const shift = this.shift | 0;
     // SYNC POINT: acquire, pairs with the kernel's release store of the tail; one a batch.
-    const tail = Atomics.load(words, this.tailIndex);
+    const tail = Atomics.load(words, this.tailIndex) | 0;
     let head = this.head;
     if (tail === head) return 0;
     let reaped = 0;
     try {
       while (((tail - head) | 0) > 0) {
-        const at = entriesAt + ((head & mask) << shift);
+        const at = (entriesAt + ((head & mask) << shift)) | 0;
         const token = words[at]!;
-        const hold = words[at + 1]!;
-        const result = words[at + 2]!;
-        const flags = words[at + 3]!;
+        const hold = words[(at + 1) | 0]!;
+        const result = words[(at + 2) | 0]!;
+        const flags = words[(at + 3) | 0]!;
         this.head = (head + 1) | 0;
-        reaped++;
+        reaped = (reaped + 1) | 0;
         if (hold < 0) {
           holds.tags.release(hold); // of a registration or another ring: it ends no request
-        } else if ((flags & CQE.F_MORE) === 0) {
-          control[CONTROL.ENDED] = (control[CONTROL.ENDED]! + 1) | 0;
+        } else if ((flags & F_MORE) === 0) {
+          this.ended = (this.ended + 1) | 0;
           if (hold !== 0) holds.release(hold);
         }
         callback(token, result, flags);
         head = this.head; // the callback may have drained, too
-        if (words.length === 0) break; // or closed the ring
+        if (this.words !== words) break; // or closed or resized the ring
       }
     } finally {
       this.completed += reaped;
-      // SYNC POINT: release, the kernel may reuse the entries only now that they were read.
-      if (words.length !== 0) Atomics.store(words, this.headIndex, this.head);
+      if (this.words === words) {
+        this.control[ENDED] = this.ended;
+        // SYNC POINT: release, the kernel may reuse the entries only now that they were read.
+        Atomics.store(words, this.headIndex, this.head);
+      }
     }
     return reaped;
   }

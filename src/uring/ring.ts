@@ -125,7 +125,7 @@ export class Ring extends CommandRequests {
   /** Requests prepared whose terminal completion is not reaped. */
   get inFlight(): number {
     if (this.retired) return 0;
-    return (this.tail - this.control[CONTROL.ENDED]!) | 0;
+    return (this.tail - this.#completions.ended) | 0;
   }
 
   /** Counters since the ring was made. */
@@ -246,6 +246,7 @@ export class Ring extends CommandRequests {
     this.#native.closeRing(this.fd);
     if (this.#eventFd >= 0) closeOwned(this.#eventFd);
     this.register.retire();
+    this.#completions.retire();
     if (drained) this.holds.close();
     this.retire();
     this.memory.sqes.close();

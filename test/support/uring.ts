@@ -6,7 +6,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { probe } from 'annulus';
+import { alloc, probe } from 'annulus';
 import { CQE, Ring, SETUP } from 'annulus/uring';
 import type { OpcodeName, RegisterName } from 'annulus/uring';
 
@@ -49,6 +49,24 @@ export function finish(ring: Ring): Map<number, number> {
 export function runOne(ring: Ring, prepare: (token: number) => void): number {
   prepare(77);
   return finish(ring).get(77)!;
+}
+
+/** A string in new memory that the kernel can be given. */
+export function memoryOf(text: string): Uint8Array {
+  const memory = alloc(text.length);
+  memory.set(Buffer.from(text));
+  return memory;
+}
+
+/** The text in memory, or in its first bytes. */
+export function textOf(memory: Uint8Array, length: number = memory.length): string {
+  return Buffer.from(memory.subarray(0, length)).toString();
+}
+
+/** Results in the order of the tokens given. */
+export function resultsOf(ring: Ring, ...tokens: number[]): (number | undefined)[] {
+  const results = finish(ring);
+  return tokens.map((token) => results.get(token));
 }
 
 /** A folder that is removed at the end, and files in it. */

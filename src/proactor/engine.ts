@@ -14,15 +14,26 @@ import type { RingStats } from '../uring/ring.ts';
 import type { RingOptions } from '../uring/setup.ts';
 import { BouncePool } from './bounce.ts';
 import type { Attachment } from './attachment.ts';
+import { Batcher } from './batching.ts';
+import type { Batching } from './batching.ts';
 import { flushAtExit, forgetAtExit } from './exit.ts';
 import { IGNORED, MAX_SLOTS, Slots } from './slots.ts';
 import type { Reject, Resolve } from './slots.ts';
 import { WaitingLine } from './waiting.ts';
+import type { Waiting } from './waiting.ts';
 
 /** What a {@link Proactor} is made with. */
 export interface ProactorOptions extends RingOptions {
   /** Requests in flight at most; further ones wait in order. Default and most: half the CQ entries. */
   readonly maxInFlight?: number;
+  /** When queued requests go to the kernel. Default `'turn'`. */
+  readonly batching?: Batching;
+  /**
+   * Told when entering the kernel failed for good, which rejects the requests it did not take with
+   * the same error, and when `submit()` failed, whose requests are tried again. Called later, from
+   * the event loop: it may throw.
+   */
+  readonly onEnterError?: (error: SystemError) => void;
 }
 
 /** Counters of a proactor. */
@@ -79,6 +90,8 @@ export abstract class Engine {
   private readonly lateCancels: number[] = [];
   private readonly sourceId: number;
   private readonly onCompletion: (token: number, result: number, flags: number) => void;
+  private readonly batcher: Batcher | undefined;
+  private readonly onEnterError: ((error: SystemError) => void) | undefined;
   private wantsLoop = true;
   /** Whether the ring's descriptor was closed by somebody else. */
   private gone = false;
@@ -97,11 +110,14 @@ export abstract class Engine {
     this.maxInFlight = options.maxInFlight ?? most;
     try {
       checkInteger('maxInFlight', this.maxInFlight, 1, most);
+      this.batcher = this.makeBatcher(options.batching ?? 'turn');
       this.sourceId = this.ring.startPump(() => this.reap());
     } catch (error) {
+      this.batcher?.close();
       this.ring.close();
       throw error;
     }
+    this.onEnterError = options.onEnterError;
     this.slots = new Slots(this.maxInFlight);
     this.onCompletion = (token, result, flags): void => this.complete(token, result, flags);
     flushAtExit(this);
@@ -121,12 +137,34 @@ export abstract class Engine {
   ref(): void {
     this.wantsLoop = true;
     if (this.ring.inFlight > 0) native().source(this.sourceId, SOURCE.REF);
+    this.batcher?.keepAlive(true);
   }
 
   /** Lets the process end although requests are in flight. */
   unref(): void {
     this.wantsLoop = false;
     native().source(this.sourceId, SOURCE.UNREF);
+    this.batcher?.keepAlive(false);
+  }
+
+  /**
+   * Hands every request queued so far to the kernel at once, in one call, instead of with the turn's
+   * end or when its batch is due.
+   *
+   * @returns The number the kernel took; what it has no room for follows by itself.
+   */
+  submit(): number {
+    try {
+      const count = this.ring.submit();
+      this.batcher?.emptied();
+      this.keepLoop();
+      return count;
+    } catch (error) {
+      // EBUSY and EAGAIN pass when completions are reaped; the pump reports anything else.
+      if (!(error instanceof SystemError)) throw error;
+      this.tellEnterError(error.errno);
+      return 0;
+    }
   }
 
   /**
@@ -155,7 +193,7 @@ export abstract class Engine {
 
   /** @internal The promise of a request just prepared under `token`. */
   protected promiseOf<T>(token: number, key: number): Promise<T> {
-    if (!this.ring.referenced && this.wantsLoop) native().source(this.sourceId, SOURCE.REF);
+    this.queued();
     return this.slots.promise<T>(token, key);
   }
 
@@ -174,7 +212,7 @@ export abstract class Engine {
       }
       const start = (): void => this.start(op, attachment, prepare, resolve, rejectPromise);
       if (this.slots.free > 0 && this.line.length === 0 && this.makeSpace(2)) start();
-      else this.line.add({ start, reject, signal });
+      else this.wait({ start, reject, signal });
     }) as Promise<T>;
   }
 
@@ -183,6 +221,7 @@ export abstract class Engine {
     const token = this.slots.tokenOf(slot);
     if (this.makeSpace(1)) this.ring.cancel(IGNORED, token, this.slots.keys[slot]!);
     else this.lateCancels.push(token);
+    if (this.batcher !== undefined) this.handOver(); // it may be among those held back
   }
 
   /** Cancellations that found the submission queue full, unless their request has ended since. */
@@ -238,7 +277,45 @@ export abstract class Engine {
     }
     this.slots.attachments[slot] = attachment;
     this.watchSignal(slot, attachment);
+    this.queued();
+  }
+
+  /** A request was prepared. */
+  private queued(): void {
+    this.batcher?.prepared(this.wantsLoop, this.slots.free === 0);
+    this.keepLoop();
+  }
+
+  /** Keeps the loop alive; the shim lets it go when the kernel has nothing of ours. */
+  private keepLoop(): void {
     if (!this.ring.referenced && this.wantsLoop) native().source(this.sourceId, SOURCE.REF);
+  }
+
+  private wait(waiting: Waiting): void {
+    this.line.add(waiting);
+    this.batcher?.crowded();
+  }
+
+  private makeBatcher(policy: Batching): Batcher | undefined {
+    if (policy === 'turn') return undefined;
+    const most = Math.min(this.ring.entries, this.maxInFlight);
+    const release = (): void => this.handOver();
+    const batcher = new Batcher(policy, most, () => this.ring.unsubmitted, release);
+    this.ring.holdBack();
+    return batcher;
+  }
+
+  /** Has the pump submit what is held back, with the turn's end. */
+  private handOver(): void {
+    if (this.ring.closed) return;
+    this.ring.publish();
+    this.keepLoop();
+  }
+
+  private tellEnterError(errno: number): void {
+    const tell = this.onEnterError;
+    // Later, because it may throw, and may make or abort requests.
+    if (tell !== undefined) setImmediate(() => tell(new SystemError(errno, 'io_uring_enter')));
   }
 
   private watchSignal(slot: number, attachment: Attachment): void {
@@ -257,6 +334,7 @@ export abstract class Engine {
     if (failure !== 0) this.fail(failure);
     if (this.lateCancels.length > 0) this.cancelLate();
     while (this.line.length > 0 && this.slots.free > 0 && this.makeSpace(2)) this.line.next();
+    if (this.line.length > 0) this.batcher?.crowded();
     if (statsChannel.hasSubscribers) statsChannel.publish(this.stats);
     if (this.onIdle !== undefined && (this.ring.inFlight === 0 || this.gone)) this.onIdle();
   }
@@ -343,12 +421,7 @@ export abstract class Engine {
   /** Whether `count` more entries can be prepared, after submitting if need be. */
   private makeSpace(count: number): boolean {
     if (this.ring.hasSpace(count)) return true;
-    try {
-      this.ring.submit();
-    } catch (error) {
-      // EBUSY and EAGAIN pass when completions are reaped; the pump reports anything else.
-      if (!(error instanceof SystemError)) throw error;
-    }
+    this.submit();
     return this.ring.hasSpace(count);
   }
 
@@ -358,6 +431,7 @@ export abstract class Engine {
    * hear of their end; their memory stays mapped, because the kernel may still use it.
    */
   private fail(errno: number): void {
+    this.tellEnterError(errno);
     this.ring.takeUnsubmitted((token) => {
       const slot = this.slots.slotOf(token);
       if (slot < 0) return;
@@ -394,12 +468,14 @@ export abstract class Engine {
     this.slots.ops.forEach((op, slot) => {
       if (WAITS.has(op) && this.slots.resolveOf(slot) !== undefined) this.cancelSlot(slot);
     });
+    if (this.batcher !== undefined) this.handOver();
     if (this.ring.inFlight > 0 && !this.gone) {
       await new Promise<void>((resolve) => {
         this.onIdle = resolve;
       });
     }
     forgetAtExit(this);
+    this.batcher?.close();
     this.ring.close();
     this.bounces.close();
   }

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 export type { RequestOptions } from './attachment.ts';
+export type { Batching, BatchLimits } from './batching.ts';
 export type { ProactorOptions, ProactorStats } from './engine.ts';
 export { Proactor } from './proactor.ts';
 export type { Buffer, TransferOptions } from './proactor.ts';

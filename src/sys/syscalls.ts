@@ -7,6 +7,7 @@ import { arch } from 'node:process';
 
 /** System call numbers of x86-64. */
 export const SYSCALLS_X64 = {
+  bind: 49,
   close: 3,
   epoll_create1: 291,
   eventfd2: 290,
@@ -17,6 +18,7 @@ export const SYSCALLS_X64 = {
   io_uring_enter: 426,
   io_uring_register: 427,
   io_uring_setup: 425,
+  listen: 50,
   lseek: 8,
   madvise: 28,
   memfd_create: 319,
@@ -25,7 +27,10 @@ export const SYSCALLS_X64 = {
   prlimit64: 302,
   read: 0,
   setsockopt: 54,
+  socket: 41,
   socketpair: 53,
+  timerfd_create: 283,
+  timerfd_settime: 286,
   write: 1,
 } as const;
 
@@ -34,6 +39,7 @@ export type SyscallName = keyof typeof SYSCALLS_X64;
 
 /** System call numbers of 64-bit ARM, which are the kernel's generic ones. */
 export const SYSCALLS_ARM64: Readonly<Record<SyscallName, number>> = {
+  bind: 200,
   close: 57,
   epoll_create1: 20,
   eventfd2: 19,
@@ -44,6 +50,7 @@ export const SYSCALLS_ARM64: Readonly<Record<SyscallName, number>> = {
   io_uring_enter: 426,
   io_uring_register: 427,
   io_uring_setup: 425,
+  listen: 201,
   lseek: 62,
   madvise: 233,
   memfd_create: 279,
@@ -52,7 +59,10 @@ export const SYSCALLS_ARM64: Readonly<Record<SyscallName, number>> = {
   prlimit64: 261,
   read: 63,
   setsockopt: 208,
+  socket: 198,
   socketpair: 199,
+  timerfd_create: 85,
+  timerfd_settime: 86,
   write: 64,
 };
 

@@ -317,6 +317,7 @@ export class Ring extends CommandRequests {
     // SQPOLL the store must also precede the load of the flags word; Atomics are sequentially
     // consistent, so it does.
     Atomics.store(this.ringWords, this.#tailIndex, this.tail);
+    this.publish(); // the pump must not store an older tail
     if (this.#sqPoll) return this.#wakePoller(minComplete);
     let consumed = 0;
     let pending = (this.tail - this.headSeen) | 0;
@@ -370,6 +371,7 @@ export class Ring extends CommandRequests {
   /** One enter with an argument; the requests consumed. The end of its time is no failure. */
   #enterWith(minComplete: number, flags: number, argument: SyscallArgument, bytes: number): number {
     Atomics.store(this.ringWords, this.#tailIndex, this.tail);
+    this.publish();
     const pending = this.#sqPoll ? 0 : this.unsubmitted;
     const { enterFd, enterFlags } = this.register;
     const all = flags | enterFlags;

@@ -55,6 +55,8 @@ export abstract class RequestQueue {
   protected tail: number;
   /** @internal The kernel's head as last seen. */
   protected headSeen: number;
+  /** Where the tail is stored: the control block, or words the pump does not look at. */
+  private tailWords: Int32Array;
   private readonly supported: Uint8Array;
   private words!: Int32Array;
   private readonly pinWords: Int32Array;
@@ -75,6 +77,7 @@ export abstract class RequestQueue {
   protected constructor(memory: RingMemory) {
     this.memory = memory;
     this.control = new Int32Array(memory.control.buffer);
+    this.tailWords = this.control;
     this.pinWords = pins();
     this.supported = supportedOpcodes(memory.fd);
     this.mapQueue(memory);
@@ -320,6 +323,16 @@ export abstract class RequestQueue {
     return typeof fd === 'number' ? op : op | (SQE.FIXED_FILE << 8);
   }
 
+  /** @internal From now on the pump submits prepared entries only when `publish()` says so. */
+  holdBack(): void {
+    this.tailWords = new Int32Array(PREPARED + 1);
+  }
+
+  /** @internal Has the pump submit, when it runs next, all that is prepared. */
+  publish(): void {
+    this.control[PREPARED] = this.tail;
+  }
+
   /** @internal Forgets prepared entries from `from` on; the kernel has not seen them. */
   protected rewind(from: number): void {
     this.tail = from;
@@ -372,7 +385,7 @@ export abstract class RequestQueue {
     const at = index << this.shift;
     const next = (tail + 1) | 0;
     this.tail = next;
-    this.control[PREPARED] = next;
+    this.tailWords[PREPARED] = next;
     this.lastEntry = at;
     if (this.dirtyCount !== 0) this.wipe(index);
     return at;

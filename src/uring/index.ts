@@ -83,6 +83,7 @@ export type { AcceptOneOptions, AcceptOptions, SocketRange } from './requests/so
 export type { PollChange, PollOptions, TimeoutOptions } from './requests/timer.ts';
 export { Ring } from './ring.ts';
 export type { RingStats } from './ring.ts';
+export { sendMessage } from './send-message.ts';
 export type { RingOptions } from './setup.ts';
 export { decodeChildStatus } from './siginfo.ts';
 export type { ChildStatus } from './siginfo.ts';

@@ -50,8 +50,8 @@ export interface NapiOptions {
 /** Registrations that change how a ring works. */
 export abstract class ControlRegistrations extends FileRegistrations {
   /**
-   * Makes the kernel count completions into an eventfd: Linux 5.2. With `async` it counts only those
-   * that did not complete while they were submitted: Linux 5.6.
+   * Makes the kernel count completions into an eventfd: Linux 5.2. With `async` it counts only what
+   * its worker threads complete: Linux 5.6.
    */
   eventfd(fd: number, options?: { readonly async?: boolean }): void {
     checkInteger('fd', fd, 0, MAX_FD);

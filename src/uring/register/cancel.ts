@@ -1,7 +1,7 @@
 /**
  * Cancelling requests from outside of the ring's queues.
  */
-import { SYNC_CANCEL } from '../../sys/abi.ts';
+import { CANCEL, SYNC_CANCEL } from '../../sys/abi.ts';
 import { ERRNO, outOfRange } from '../../sys/errors.ts';
 import { matchOf } from '../cancel-target.ts';
 import type { CancelTarget } from '../cancel-target.ts';
@@ -17,13 +17,13 @@ export interface SyncCancelTarget extends CancelTarget {
 /** Cancellation. */
 export abstract class CancelRegistrations extends MemoryRegistrations {
   /**
-   * Ends requests without preparing one for it, and returns when they have ended: their completions
-   * are there, with `-ECANCELED` or the result they had by then. Linux 6.0.
+   * Ends requests without preparing one for it. Completions of those that were waiting are there when
+   * it returns. For one that is running it waits; with `all` it does not. Linux 6.0.
    *
-   * @returns Whether there was such a request.
+   * @returns How many there were.
    * @throws {SystemError} `ETIME` if one is still running when the time is over.
    */
-  cancel(target: SyncCancelTarget): boolean {
+  cancel(target: SyncCancelTarget): number {
     const { timeout } = target;
     const match = matchOf(target, this.fileTable);
     const argument = new Uint8Array(SYNC_CANCEL.BYTES);
@@ -35,8 +35,8 @@ export abstract class CancelRegistrations extends MemoryRegistrations {
     view.setUint32(SYNC_CANCEL.FLAGS, match.flags, true);
     setTimeout64(view, timeout);
     const result = this.attempt('REGISTER_SYNC_CANCEL', argument, 1);
-    if (result >= 0) return true;
-    if (result === ERRNO.ENOENT) return false;
+    if (result >= 0) return (match.flags & CANCEL.ALL) === 0 ? 1 : result;
+    if (result === ERRNO.ENOENT) return 0;
     throw refusal('REGISTER_SYNC_CANCEL', result, {
       [ERRNO.ETIME]: `a request was still running after ${timeout} ms`,
     });

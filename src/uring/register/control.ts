@@ -2,9 +2,10 @@
  * Registrations that change how a ring works: what it tells, who it is, what it may do, on which
  * processors.
  */
-import { RESTRICTION, SETUP } from '../../sys/abi.ts';
+import { cpus as processors } from 'node:os';
+
+import { REGISTER, RESTRICTION } from '../../sys/abi.ts';
 import type { RegisterName } from '../../sys/abi.ts';
-import { REGISTER } from '../../sys/abi.ts';
 import { checkInteger, ERRNO, invalidArgValue } from '../../sys/errors.ts';
 import { OP } from '../opcodes.ts';
 import type { OpcodeName } from '../opcodes.ts';
@@ -12,7 +13,6 @@ import { FileRegistrations } from './files.ts';
 
 const MAX_FD = 2 ** 31 - 1;
 const MAX_PERSONALITY = 65535;
-const MAX_CPU = 4095;
 const MAX_U32 = 2 ** 32 - 1;
 const RESTRICTION_WORDS = 4;
 
@@ -124,10 +124,14 @@ export abstract class ControlRegistrations extends FileRegistrations {
     this.call('REGISTER_ENABLE_RINGS', null, 0);
   }
 
-  /** Keeps the kernel's worker threads of this thread's rings on these processors. Linux 5.14. */
+  /**
+   * Keeps the kernel's worker threads of this thread's rings on these processors, those that start
+   * from now on. Linux 5.14.
+   */
   workerAffinity(cpus: readonly number[]): void {
     if (cpus.length === 0) throw invalidArgValue('cpus', 'must have elements', cpus.length);
-    for (const cpu of cpus) checkInteger('cpu', cpu, 0, MAX_CPU);
+    // The kernel ignores numbers beyond its table, and might be left with none.
+    for (const cpu of cpus) checkInteger('cpu', cpu, 0, processors().length - 1);
     const mask = new Uint8Array((Math.floor(Math.max(...cpus) / 64) + 1) * 8);
     for (const cpu of cpus) mask[cpu >> 3] = mask[cpu >> 3]! | (1 << (cpu & 7));
     this.call('REGISTER_IOWQ_AFF', mask, mask.length, {
@@ -232,9 +236,4 @@ function numberOf<T extends string>(
   const number = table[name];
   if (number === undefined) throw invalidArgValue(argument, 'has an unknown name', name);
   return number;
-}
-
-/** @internal Whether a ring made with these flags refuses requests until it is enabled. */
-export function startsDisabled(flags: number): boolean {
-  return (flags & SETUP.R_DISABLED) !== 0;
 }

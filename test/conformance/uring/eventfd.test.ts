@@ -101,16 +101,20 @@ describe('a registered eventfd', needs(), () => {
     count();
   });
 
-  it('counts only what worker threads complete, if asked to', registers('REGISTER_EVENTFD_ASYNC'), () => {
-    using ring = new Ring({ entries: 8 });
-    ring.register.eventfd(fd, { async: true });
-    ring.nop(1);
-    ring.submit();
-    assert.equal(count(), 0);
-    ring.nop(2);
-    ring.flagLast(SQE.ASYNC);
-    ring.submitAndWait(2);
-    assert.equal(count(), 1);
-    ring.drain(() => {});
-  });
+  it(
+    'counts only what worker threads complete, if asked to',
+    registers('REGISTER_EVENTFD_ASYNC'),
+    () => {
+      using ring = new Ring({ entries: 8 });
+      ring.register.eventfd(fd, { async: true });
+      ring.nop(1);
+      ring.submit();
+      assert.equal(count(), 0);
+      ring.nop(2);
+      ring.flagLast(SQE.ASYNC);
+      ring.submitAndWait(2);
+      assert.equal(count(), 1);
+      ring.drain(() => {});
+    },
+  );
 });

@@ -61,6 +61,8 @@ const constants = new Map([
       ['MSG_FLAG', ['MSG_']],
       ['SOL', ['SOL_']],
       ['SO', ['SO_']],
+      ['TCP', ['TCP_']],
+      ['IPV6', ['IPV6_']],
       ['SCM', ['SCM_']],
       ['FSYNC', ['IORING_FSYNC_']],
       ['FILE_INDEX', ['IORING_FILE_INDEX_']],

@@ -6,5 +6,9 @@
 export type { RequestOptions } from './attachment.ts';
 export type { Batching, BatchLimits } from './batching.ts';
 export type { ProactorOptions, ProactorStats } from './engine.ts';
+export { fastOpenAllowed, Listener } from './listener.ts';
+export type { ListenerOptions, ListenerSocketOptions } from './listener.ts';
+export { PositionedFile } from './positioned-file.ts';
+export type { FileTransferOptions, SeekOrigin } from './positioned-file.ts';
 export { Proactor } from './proactor.ts';
 export type { Buffer, TransferOptions } from './proactor.ts';

@@ -15,6 +15,9 @@ import { Acceptor } from './acceptor.ts';
 import { plainBytes } from './bounce.ts';
 import { Engine } from './engine.ts';
 import type { ProactorOptions } from './engine.ts';
+import { Listener } from './listener.ts';
+import type { ListenerOptions } from './listener.ts';
+import { PositionedFile } from './positioned-file.ts';
 
 /** What part of memory and file a transfer is about, and how it can be ended early. */
 export interface TransferOptions extends MemoryRange, RequestOptions {}
@@ -197,6 +200,42 @@ export class Proactor extends Engine {
     );
   }
 
+  /** Opens a file, as `open()` does, with a position of its own and reads and writes at any place. */
+  async openFile(
+    path: string,
+    flags: number,
+    mode?: number,
+    options?: RequestOptions & PathOptions,
+  ): Promise<PositionedFile> {
+    return new PositionedFile(this, await this.open(path, flags, mode, options));
+  }
+
+  /**
+   * Writes one buffer to many descriptors, by as few system calls as its requests need. Ordinary
+   * memory is copied once for all.
+   *
+   * @returns What became of each write, in the order of `fds`: the bytes written, which may be
+   *   fewer, or the reason it failed.
+   */
+  async writeMany(
+    fds: readonly Fd[],
+    buffer: Buffer,
+    options?: TransferOptions,
+  ): Promise<PromiseSettledResult<number>[]> {
+    if (buffer instanceof Region || regionOf(buffer) !== undefined) {
+      return Promise.allSettled(fds.map((fd) => this.write(fd, buffer, options)));
+    }
+    const bytes = plainBytes(buffer, options?.offset, options?.length);
+    const bounced = this.bounces.forWrite(bytes);
+    this.bounced += fds.length;
+    const range = { ...options, offset: 0, length: bounced.length };
+    try {
+      return await Promise.allSettled(fds.map((fd) => this.write(fd, bounced.region, range)));
+    } finally {
+      this.bounces.release(bounced);
+    }
+  }
+
   /** Closes a descriptor. Linux 5.6. */
   async closeFd(fd: Fd): Promise<void> {
     await this.request(OP.CLOSE, { options: undefined }, (token) => this.ring.closeFd(token, fd));
@@ -277,6 +316,16 @@ export class Proactor extends Engine {
   /** Makes a socket accept connections. Linux 6.11. */
   async listen(fd: Fd, backlog: number = 511, options?: RequestOptions): Promise<void> {
     await this.request(OP.LISTEN, { options }, (token) => this.ring.listen(token, fd, backlog));
+  }
+
+  /**
+   * Makes a stream socket that listens at an address, with its options; iterating it accepts, by
+   * `acceptMany()`.
+   *
+   * @throws {SystemError} What `socket`, `setsockopt`, `bind` or `listen` failed with.
+   */
+  openListener(options: SocketAddress & ListenerOptions): Listener {
+    return new Listener(this, options);
   }
 
   /** Accepts one connection; resolves with its descriptor. Linux 5.5. */

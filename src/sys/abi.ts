@@ -196,6 +196,12 @@ export const SO = {
   DOMAIN: 39,
 } as const;
 
+/** `TCP_*`: options at the level `SOL.TCP`. */
+export const TCP = { NODELAY: 1, DEFER_ACCEPT: 9, FASTOPEN: 23 } as const;
+
+/** `IPV6_*`: options at the level `SOL.IPV6`. */
+export const IPV6 = { V6ONLY: 26 } as const;
+
 /** `SCM_*`: control messages at the level `SOL.SOCKET`. */
 export const SCM = { RIGHTS: 1, CREDENTIALS: 2 } as const;
 

@@ -15,6 +15,7 @@ describe('a descriptor closed under a live ring', { skip: withoutUring }, () => 
     ring: 'a raw ring',
     idle: 'an idle proactor',
     busy: 'a proactor with requests submitted, prepared and waiting',
+    told: 'a proactor that tells of a failed enter',
     stuck: 'a proactor with a request nothing completes',
   })) {
     it(what, async () => {

@@ -70,6 +70,19 @@ const cases: Record<string, () => Promise<void>> = {
     await io.close();
   },
 
+  /** Which asked to be told of failed enters. */
+  async told(): Promise<void> {
+    let tell: (error: unknown) => void;
+    const told = new Promise((resolve) => (tell = resolve));
+    const io = new Proactor({ entries: 8, onEnterError: (error) => tell(error) });
+    await turn();
+    revoke();
+    await assert.rejects(io.read(0, alloc(16)), revoked);
+    const { code, syscall } = (await told) as { code: string; syscall: string };
+    assert.deepEqual({ code, syscall }, revoked);
+    await io.close();
+  },
+
   /** With requests submitted, prepared and waiting; those the kernel has may end either way. */
   async busy(): Promise<void> {
     const io = new Proactor({ entries: 8, maxInFlight: 6 });

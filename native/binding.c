@@ -88,28 +88,27 @@ static double wrap(call *c) {
   return status == napi_no_external_buffers_allowed ? -ENOTSUP : -ENOMEM;
 }
 
-/* unmap(slot, buffer) -> 0 when unmapped, 1 when the buffer was moved away. */
+/*
+ * unmap(slot, buffer) -> 0 when unmapped, 1 when the buffer was moved away. Without a buffer: the last
+ * pin of memory whose buffer is already collected has gone.
+ */
 static double unmap(call *c) {
   int slot = integer(c, 0);
   wrapper *wrapped = environment_wrapper(c->env, slot);
   if (wrapped == NULL || wrapped->mapping == NULL) return -ENOENT;
+  if (c->env->pins[slot] == ANNULUS_DOOMED) {
+    c->env->pins[slot] = 0;
+    environment_unwrap(wrapped);
+    return 0;
+  }
   if (c->env->pins[slot] > 0) return -EBUSY;
   bool detached = false;
   napi_is_detached_arraybuffer(c->napi, c->argv[1], &detached);
   /* Someone else's ArrayBuffer holds the memory now: its finalizer unmaps it. */
   if (detached) return 1;
   if (napi_detach_arraybuffer(c->napi, c->argv[1]) != napi_ok) return -ENOTSUP;
-  environment_release(wrapped);
-  return 0;
-}
-
-/* releaseDoomed(slot): the last pin of memory whose buffer is already collected has gone. */
-static double release_doomed(call *c) {
-  int slot = integer(c, 0);
-  wrapper *wrapped = environment_wrapper(c->env, slot);
-  if (wrapped == NULL || c->env->pins[slot] != ANNULUS_DOOMED) return -EINVAL;
-  c->env->pins[slot] = 0;
-  environment_unwrap(wrapped);
+  annulus_mapping_release(wrapped->mapping);
+  wrapped->mapping = NULL;
   return 0;
 }
 
@@ -226,7 +225,6 @@ static const struct {
     {"map", map},
     {"wrap", wrap},
     {"unmap", unmap},
-    {"releaseDoomed", release_doomed},
     {"enter", enter},
     {"syscall", system_call},
     {"ownFd", own_fd},

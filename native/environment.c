@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* How long an ending environment waits for requests the kernel cannot cancel. */
-enum { DRAIN_TIMEOUT_MS = 2000 };
-
 int environment_wrap(environment *env, annulus_mapping *mapping) {
   int slot = env->free_slot;
   if (slot == 0 && env->used_slots == ANNULUS_SLOTS) return -EMFILE;
@@ -23,15 +20,10 @@ wrapper *environment_wrapper(environment *env, int slot) {
   return &env->wrappers[slot];
 }
 
-void environment_release(wrapper *wrapped) {
-  annulus_mapping_release(wrapped->mapping);
-  wrapped->mapping = NULL;
-}
-
 static void forget_wrapper(wrapper *wrapped) {
   environment *env = wrapped->env;
   int slot = (int)(wrapped - env->wrappers);
-  environment_release(wrapped);
+  annulus_mapping_release(wrapped->mapping);
   *wrapped = (wrapper){.next_free = env->free_slot};
   env->free_slot = slot;
   env->pins[slot] = 0;
@@ -60,7 +52,6 @@ void environment_close_ring(environment *env, annulus_ring *ring) {
   *link = ring->next;
   if (ring->pump != NULL) annulus_source_close(ring->pump);
   annulus_ring_destroy(ring);
-  free(ring);
 }
 
 static int call_javascript(annulus_source *source, int events) {
@@ -104,13 +95,10 @@ annulus_source *environment_new_source(environment *env, napi_value callback) {
   napi_value name = NULL;
   if (source == NULL) return NULL;
   napi_create_string_utf8(env->env, "ANNULUS", NAPI_AUTO_LENGTH, &name);
+  *source = (annulus_source){.id = ++env->next_source_id, .owner = env, .next = env->sources,
+                             .call = call_javascript, .closed = source_closed};
   napi_create_reference(env->env, callback, 1, (napi_ref *)&source->callback);
   napi_async_init(env->env, NULL, name, (napi_async_context *)&source->context);
-  source->id = ++env->next_source_id;
-  source->owner = env;
-  source->call = call_javascript;
-  source->closed = source_closed;
-  source->next = env->sources;
   env->sources = source;
   return source;
 }
@@ -125,7 +113,7 @@ annulus_source *environment_source(environment *env, int id) {
 static int end_rings(environment *env) {
   int drained = 1;
   while (env->rings != NULL) {
-    if (annulus_ring_drain(env->rings, DRAIN_TIMEOUT_MS) < 0) drained = 0;
+    if (annulus_ring_drain(env->rings) < 0) drained = 0;
     environment_close_ring(env, env->rings);
   }
   return drained;

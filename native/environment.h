@@ -46,12 +46,9 @@ environment *environment_create(napi_env env);
 /* Wraps a mapping, taking over one reference; returns the slot. */
 int environment_wrap(environment *env, annulus_mapping *mapping);
 wrapper *environment_wrapper(environment *env, int slot);
-void environment_unwrap(wrapper *wrapped);  /* the finalizer of the ArrayBuffer */
-void environment_release(wrapper *wrapped); /* drops the mapping; the wrapper stays */
-
+void environment_unwrap(wrapper *wrapped); /* the finalizer of the ArrayBuffer */
 annulus_ring *environment_ring(environment *env, int fd);
 void environment_close_ring(environment *env, annulus_ring *ring);
-
 annulus_source *environment_new_source(environment *env, napi_value callback);
 annulus_source *environment_source(environment *env, int id);
 

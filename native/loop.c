@@ -13,8 +13,7 @@ typedef struct uv_handle_s uv_handle_t;
 typedef void (*uv_callback)(uv_handle_t *handle);
 enum { UV_CHECK = 2, UV_IDLE = 6, UV_POLL = 8, UV_PREPARE = 9, UV_READABLE = 1 };
 size_t uv_handle_size(int type);
-void uv_handle_set_data(uv_handle_t *handle, void *data);
-void *uv_handle_get_data(const uv_handle_t *handle);
+void uv_handle_set_data(uv_handle_t *, void *), *uv_handle_get_data(const uv_handle_t *);
 void uv_close(uv_handle_t *handle, uv_callback on_close);
 void uv_ref(uv_handle_t *), uv_unref(uv_handle_t *);
 uint64_t uv_hrtime(void);
@@ -37,10 +36,9 @@ static int open_handle(annulus_source *source, uv_loop_t *loop, int index, int f
   static const int types[] = {UV_POLL, UV_PREPARE, UV_CHECK, UV_IDLE};
   uv_handle_t *handle = calloc(1, uv_handle_size(types[index]));
   if (handle == NULL) return -ENOMEM;
-  int status = index == HANDLE_POLL      ? uv_poll_init(loop, handle, fd)
-               : index == HANDLE_PREPARE ? uv_prepare_init(loop, handle)
-               : index == HANDLE_CHECK   ? uv_check_init(loop, handle)
-                                         : uv_idle_init(loop, handle);
+  int (*const init[])(uv_loop_t *, uv_handle_t *) = {NULL, uv_prepare_init, uv_check_init,
+                                                     uv_idle_init};
+  int status = index == HANDLE_POLL ? uv_poll_init(loop, handle, fd) : init[index](loop, handle);
   if (status < 0) {
     free(handle);
     return status;
@@ -93,7 +91,8 @@ static void settle(annulus_source *source) {
   if (!in_flight && control[CONTROL_REFERENCED]) annulus_source_reference(source, 0);
 }
 
-static void pump(annulus_source *source) {
+static void pump(uv_handle_t *handle) {
+  annulus_source *source = uv_handle_get_data(handle);
   /* JavaScript may run a nested loop (a debugger does): never reenter. */
   if (source->running || source->closing) return;
   source->running = 1;
@@ -111,10 +110,6 @@ static void pump(annulus_source *source) {
   if (!source->closing) settle(source);
 }
 
-static void on_pump(uv_handle_t *handle) {
-  pump(uv_handle_get_data(handle));
-}
-
 /* The poll handle only wakes the loop: the check handle, which runs right after, does the work. */
 static void on_pump_poll(uv_handle_t *handle, int status, int events) {
   annulus_source *source = uv_handle_get_data(handle);
@@ -129,8 +124,8 @@ int annulus_pump_start(annulus_source *source, uv_loop_t *loop, annulus_ring *ri
     int status = open_handle(source, loop, i, ring->event_fd);
     if (status < 0) return status;
   }
-  uv_prepare_start(source->handles[HANDLE_PREPARE], on_pump);
-  uv_check_start(source->handles[HANDLE_CHECK], on_pump);
+  uv_prepare_start(source->handles[HANDLE_PREPARE], pump);
+  uv_check_start(source->handles[HANDLE_CHECK], pump);
   return uv_poll_start(source->handles[HANDLE_POLL], UV_READABLE, on_pump_poll);
 }
 

@@ -28,10 +28,8 @@ struct annulus_source {
 /* Both return 0 or -errno; after a failure the source must be closed. */
 int annulus_pump_start(annulus_source *source, uv_loop_t *loop, annulus_ring *ring);
 int annulus_watch_start(annulus_source *source, uv_loop_t *loop, int fd, int events);
-
 /* Keeps the loop alive, or stops keeping it alive. */
 void annulus_source_reference(annulus_source *source, int on);
-
 /* Closes every handle; `closed` is called from the loop, or at once if none was open. */
 void annulus_source_close(annulus_source *source);
 

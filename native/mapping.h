@@ -30,7 +30,6 @@ typedef struct annulus_mapping {
  */
 int annulus_mapping_create(size_t length, const annulus_piece *pieces, size_t count,
                            annulus_mapping **out);
-
 /* Takes one more reference to a live mapping, or returns NULL. */
 annulus_mapping *annulus_mapping_acquire(int id);
 

@@ -19,6 +19,7 @@ enum {
   CONTROL_SUBMITTED = 4,  /* requests consumed by the pump's enters */
   CONTROL_ERROR = 5,      /* errno of the pump's last enter, 0 if it succeeded */
   CONTROL_PIPES = 6,      /* address of the table of pipes not reaped yet, in two words; or 0 */
+  CONTROL_SKIPPED = 8,    /* at most so many of the entries not consumed count as ended already */
   CONTROL_UNUSED = 15,
   CONTROL_WORDS = 16
 };
@@ -30,7 +31,7 @@ enum { LAYOUT_WORDS = CQE_SIZE + 1 };
 typedef struct annulus_ring {
   struct annulus_ring *next;
   void *pump; /* the source that drives it; NULL while it is driven by hand */
-  int fd;
+  int fd;       /* or ~index of a ring that is only registered with the thread */
   int event_fd; /* counts completions for the pump, which closes neither */
   annulus_mapping *rings;
   annulus_mapping *control_page;
@@ -43,23 +44,17 @@ typedef struct annulus_ring {
 /* Checks the layout; takes over the descriptor and a reference to each mapping, or nothing. */
 int annulus_ring_init(annulus_ring *ring, int fd, annulus_mapping *rings, annulus_mapping *control,
                       const int32_t *layout);
-
 /* Publishes prepared entries and enters the kernel if there is a reason to. */
 void annulus_ring_turn(annulus_ring *ring);
-
 /* Whether JavaScript should run: completions are ready, or the last enter failed for good. */
 int annulus_ring_has_news(const annulus_ring *ring);
-
 /* Whether completions count into the eventfd: only while the loop may sleep. */
 void annulus_ring_signal(annulus_ring *ring, int on);
-
 /* Whether another turn would find something to submit or to reap. */
 int annulus_ring_has_work(const annulus_ring *ring);
-
 /* Cancels all and waits until it has ended; -ETIMEDOUT if the kernel may still write memory. */
-int annulus_ring_drain(annulus_ring *ring, int timeout_ms);
-
-/* Closes the descriptor and drops the mappings. */
+int annulus_ring_drain(annulus_ring *ring);
+/* Closes the descriptor, drops the mappings, frees the ring. */
 void annulus_ring_destroy(annulus_ring *ring);
 
 #endif

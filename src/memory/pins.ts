@@ -25,5 +25,5 @@ export function unpin(slot: number): void {
   const table = pins();
   const left = table[slot]! - 1;
   table[slot] = left;
-  if (left === DOOMED) native().releaseDoomed(slot);
+  if (left === DOOMED) native().unmap(slot);
 }

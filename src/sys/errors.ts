@@ -156,6 +156,11 @@ export function invalidArgValue(name: string, reason: string, actual: unknown): 
   );
 }
 
+/** An `Error` with `ERR_INVALID_STATE`: the call is right, but not now. */
+export function invalidState(message: string): Error & { code: string } {
+  return withCode(new Error(message), 'ERR_INVALID_STATE');
+}
+
 /** A `RangeError` with `ERR_OUT_OF_RANGE`, worded as Node's. */
 export function outOfRange(name: string, expected: string, actual: unknown): RangeError {
   return withCode(

@@ -16,8 +16,7 @@ export type SyscallArgument =
 export interface Native {
   map(length: number, pieces: Float64Array): number;
   wrap(id: number, acquire: 0 | 1, out: Float64Array): ArrayBuffer | number;
-  unmap(slot: number, buffer: ArrayBuffer): number;
-  releaseDoomed(slot: number): number;
+  unmap(slot: number, buffer?: ArrayBuffer): number;
   enter(fd: number, toSubmit: number, minComplete: number, flags: number): number;
   syscall(number: number, ...args: SyscallArgument[]): number;
   ownFd(fd: number): number;
@@ -42,6 +41,7 @@ export const CONTROL = {
   ERROR: 5,
   PIPES_LOW: 6,
   PIPES_HIGH: 7,
+  SKIPPED: 8,
 } as const;
 
 /** Order of the ring layout handed to `adoptRing`, as native/ring.h has it. */

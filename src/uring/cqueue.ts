@@ -4,7 +4,7 @@
 import { CONTROL } from '../sys/native.ts';
 import { CQE, SETUP, SQ } from '../sys/abi.ts';
 import { syscall } from '../sys/linux.ts';
-import { YIELDS_FD } from './holds.ts';
+import { SKIPPED, YIELDS_FD } from './holds.ts';
 import type { Holds } from './holds.ts';
 import { PIPE } from './pipes.ts';
 import type { RingMemory } from './setup.ts';
@@ -15,6 +15,11 @@ export type CompletionCallback = (token: number, result: number, flags: number) 
 // V8 compiles constants of the module itself into the code, but looks up what is imported at every use.
 const ENDED: number = CONTROL.ENDED;
 const F_MORE: number = CQE.F_MORE;
+const F_SKIP: number = CQE.F_SKIP;
+const F_32: number = CQE.F_32;
+
+/** Where the further words of a wide completion are. */
+const EXTRA = 4;
 
 const NO_WORDS = new Int32Array(0);
 
@@ -29,6 +34,11 @@ export class CompletionQueue {
   private words!: Int32Array;
   private mask!: number;
   private shift!: number;
+  /** `CQE` flags after which more than one entry is passed over; none where all have one size. */
+  private special!: number;
+  /** The head behind the last wide completion among narrow ones, and that completion's first word. */
+  private wideEnd = -1;
+  private wideAt = 0;
   private entriesAt!: number;
   private headIndex!: number;
   private tailIndex!: number;
@@ -67,6 +77,7 @@ export class CompletionQueue {
     this.words = words;
     this.mask = memory.cqEntries - 1;
     this.shift = (memory.flags & SETUP.CQE32) === 0 ? 2 : 3;
+    this.special = (memory.flags & SETUP.CQE_MIXED) === 0 ? 0 : F_SKIP | F_32;
     this.entriesAt = offsets.cqes >> 2;
     this.headIndex = offsets.cqHead >> 2;
     this.tailIndex = offsets.cqTail >> 2;
@@ -112,6 +123,7 @@ export class CompletionQueue {
     const entriesAt = this.entriesAt | 0;
     const mask = this.mask | 0;
     const shift = this.shift | 0;
+    const special = this.special | 0;
     // SYNC POINT: acquire, pairs with the kernel's release store of the tail; one a batch.
     const tail = Atomics.load(words, this.tailIndex) | 0;
     let head = this.head;
@@ -125,12 +137,20 @@ export class CompletionQueue {
         const result = words[(at + 2) | 0]!;
         const flags = words[(at + 3) | 0]!;
         this.head = (head + 1) | 0;
+        if ((flags & special) !== 0 && this.passOver(at, flags)) {
+          head = this.head;
+          continue;
+        }
         reaped = (reaped + 1) | 0;
         if (hold < 0) {
           holds.tags.release(hold); // of a registration or another ring: it ends no request
         } else if ((flags & F_MORE) === 0) {
-          this.ended = (this.ended + 1) | 0;
-          if (hold !== 0) holds.release(hold);
+          if (hold === 0) {
+            this.ended = (this.ended + 1) | 0;
+          } else if (hold !== SKIPPED) {
+            this.ended = (this.ended + 1) | 0;
+            holds.release(hold);
+          }
         }
         callback(token, result, flags);
         head = this.head; // the callback may have drained, too
@@ -147,13 +167,47 @@ export class CompletionQueue {
     return reaped;
   }
 
+  /**
+   * Where narrow and wide completions are mixed: a wide one takes two entries, and the kernel fills
+   * the last entry of the queue with one to be skipped where a wide one would not fit.
+   *
+   * @returns Whether the entry is no completion.
+   */
+  private passOver(at: number, flags: number): boolean {
+    if ((flags & F_SKIP) !== 0) return true;
+    this.head = (this.head + 1) | 0;
+    this.wideEnd = this.head;
+    this.wideAt = at;
+    return false;
+  }
+
+  /** A further word of the completion called back for last, 0 if it is not a wide one. */
+  extraWord(index: number): number {
+    if (this.special !== 0) {
+      return this.wideEnd === this.head ? this.words[this.wideAt + EXTRA + index]! >>> 0 : 0;
+    }
+    if (this.shift === 2) return 0;
+    const at = this.entriesAt + (((this.head - 1) & this.mask) << this.shift);
+    return this.words[at + EXTRA + index]! >>> 0;
+  }
+
+  /** One request more, or less, that ends without a completion. */
+  countSkipped(count: 1 | -1): void {
+    this.ended = (this.ended + count) | 0;
+    // By itself: inside a callback of `drain()` the count is published later.
+    this.control[ENDED] = (this.control[ENDED]! + count) | 0;
+  }
+
   /** Reaps what is ready for nobody: descriptors that arrived are closed. */
   discard(): void {
-    for (let i = 0; i < this.ready; i++) {
+    const ready = this.ready;
+    for (let i = 0; i < ready; i++) {
       const at = this.entriesAt + (((this.head + i) & this.mask) << this.shift);
       const hold = this.words[at + 1]!;
       const result = this.words[at + 2]!;
-      if (hold < 0 || result < 0) continue;
+      const flags = this.words[at + 3]! & this.special;
+      if ((flags & F_32) !== 0) i++;
+      if (hold < 0 || result < 0 || (flags & F_SKIP) !== 0) continue;
       if ((hold & YIELDS_FD) !== 0) syscall('close', result);
       if ((hold & PIPE) !== 0) this.holds.pipes.discard(hold);
     }

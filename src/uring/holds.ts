@@ -11,7 +11,8 @@
  * +--+--+---------------------------------+
  * ```
  *
- * Bit 28 says that it is the index of a pipe: pipes.ts. Bit 29 says that a result is a new
+ * Bit 27 says that the request holds nothing and completes only if it fails: it counts as ended from
+ * the start. Bit 28 says that it is the index of a pipe: pipes.ts. Bit 29 says that a result is a new
  * descriptor, to be closed if nobody is told of it. With the sign bit the completion ends no request
  * of the ring: tags.ts.
  */
@@ -26,6 +27,9 @@ const CELL = 1 << 30;
 
 /** Marks the hold of a request whose result is a descriptor; native/ring.c knows it too. */
 export const YIELDS_FD: number = 1 << 29;
+
+/** The hold of a request whose success is not told; native/ring.c knows it too. */
+export const SKIPPED: number = 1 << 27;
 
 /** Cell sizes in bytes: addresses and timespecs; a path; two paths, or 1,024 iovecs. */
 const CLASSES = [256, 4352, 16640] as const;

@@ -3,7 +3,7 @@
  */
 import { CONTROL, native } from '../sys/native.ts';
 import type { Native, SyscallArgument } from '../sys/native.ts';
-import { CANCEL, ENTER, GETEVENTS_ARG, REG_WAIT, REGISTER, SETUP, SQ } from '../sys/abi.ts';
+import { CANCEL, CQ, ENTER, GETEVENTS_ARG, REG_WAIT, REGISTER, SETUP, SQ } from '../sys/abi.ts';
 import { AnnulusError, checkInteger, ERRNO, invalidArgValue } from '../sys/errors.ts';
 import { outOfRange, SystemError } from '../sys/errors.ts';
 import { closeOwned, eventfd, own, syscall } from '../sys/linux.ts';
@@ -145,17 +145,18 @@ export class Ring extends CommandRequests {
    * Gives the ring queues of another size. Requests prepared and completions not reaped are kept.
    * The ring must have `SETUP.DEFER_TASKRUN`; its descriptor may get another number. Linux 6.13.
    *
-   * @param size - What is not given stays as it is; both are rounded up to powers of two.
+   * @param size - What is not given stays as it is, if it can; rounded up to powers of two.
    * @throws {SystemError} `EOVERFLOW` if what is in the queues does not fit; `EINVAL` if the ring
    *   cannot be resized.
    */
   resize(size: Pick<RingOptions, 'entries' | 'completionEntries'>): void {
     this.#checkOpen();
-    const { entries = this.entries, completionEntries = this.completionEntries } = size;
+    const { entries = this.entries } = size;
+    const { completionEntries = Math.max(entries, this.completionEntries) } = size;
     checkInteger('entries', entries, Math.max(1, this.unsubmitted), 32768);
     checkInteger('completionEntries', completionEntries, entries, 65536);
     if (this.#pumped) throw invalidArgValue('ring', 'is driven by the event loop', this.fd);
-    this.register.require('REGISTER_RESIZE_RINGS');
+    this.register.requireOperation('REGISTER_RESIZE_RINGS');
     const old = this.memory;
     const memory = resizeQueues(old, entries, completionEntries);
     this.moveQueue(memory);
@@ -164,6 +165,16 @@ export class Ring extends CommandRequests {
     this.register.fd = memory.fd;
     old.sqes.close();
     old.rings.close();
+  }
+
+  /**
+   * Keeps the kernel from counting completions into the registered eventfd, or lets it again: cheaper
+   * than unregistering it, for while the program is reaping anyway. Linux 5.8.
+   */
+  muteEventfd(muted: boolean): void {
+    this.#checkOpen();
+    const flags = muted ? CQ.EVENTFD_DISABLED : 0;
+    Atomics.store(this.ringWords, this.memory.offsets.cqFlags >> 2, flags);
   }
 
   /** Names of the opcodes this ring's kernel has. */
@@ -240,7 +251,7 @@ export class Ring extends CommandRequests {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#forgetUnsubmitted();
+    this.forgetUnsubmitted();
     const drained = this.#drainForClose();
     this.#finalStats = this.stats;
     this.#native.closeRing(this.fd);
@@ -279,19 +290,14 @@ export class Ring extends CommandRequests {
 
   /** @internal Takes back prepared requests the kernel never saw, newest last. */
   takeUnsubmitted(visit: (token: number) => void): void {
-    const tokens: number[] = [];
-    const head = this.eachUnsubmitted((token, hold) => {
-      tokens.push(token);
-      this.holds.release(hold);
-    });
-    this.rewind(head);
+    const tokens = this.forgetUnsubmitted();
     this.control[CONTROL.ERROR] = 0;
     tokens.forEach(visit);
   }
 
-  #forgetUnsubmitted(): void {
-    const head = this.eachUnsubmitted((_, hold) => this.holds.release(hold));
-    this.rewind(head);
+  /** @internal */
+  protected override countSkipped(count: 1 | -1): void {
+    this.#completions.countSkipped(count);
   }
 
   /** Cancels and waits; JavaScript reaps so that each request's holds end. */

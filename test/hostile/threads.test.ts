@@ -16,16 +16,16 @@ const program = `
   import { parentPort, workerData } from 'node:worker_threads';
   const { Ring } = await import('${import.meta.resolve('annulus/uring')}');
   const ring = new Ring({ entries: 8 });
-  const { fd } = ring.memory;
+  const { fd } = ring.register;
   ring.nop(1);
-  ring.memory.fd = workerData;
+  ring.register.fd = workerData;
   try {
     ring.submit();
     parentPort.postMessage({ code: 'none' });
   } catch ({ code, syscall, message }) {
     parentPort.postMessage({ code, syscall, message });
   }
-  ring.memory.fd = fd;
+  ring.register.fd = fd;
   ring.close();
 `;
 

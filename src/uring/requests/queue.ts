@@ -5,14 +5,15 @@
  * once a batch. Everything that can throw happens before an entry is claimed.
  */
 import { CONTROL } from '../../sys/native.ts';
-import { SETUP, SQE, SQE_WORD as W } from '../../sys/abi.ts';
-import { AnnulusError, checkInteger, invalidArgType, outOfRange } from '../../sys/errors.ts';
+import { FEATURE, SETUP, SQE, SQE_WORD as W } from '../../sys/abi.ts';
+import { AnnulusError, checkInteger, invalidArgType } from '../../sys/errors.ts';
+import { invalidState, outOfRange } from '../../sys/errors.ts';
 import { pins } from '../../memory/pins.ts';
 import { regionOf, Region, requireRegion } from '../../memory/region.ts';
 import { FixedFile } from '../descriptors.ts';
 import type { Fd, FixedBuffer, Memory, MemoryRange } from '../descriptors.ts';
 import { FileTable } from '../file-table.ts';
-import { Holds } from '../holds.ts';
+import { Holds, SKIPPED } from '../holds.ts';
 import { OPCODES } from '../opcodes.ts';
 import type { RingMemory } from '../setup.ts';
 import { supportedOpcodes, unsupported } from '../supported.ts';
@@ -38,6 +39,7 @@ const BUF_INDEX: number = W.BUF_INDEX;
 export const MAX_TOKEN: number = 2 ** 31 - 1;
 
 const MAX_PERSONALITY = 65535;
+const MAX_SQE_FLAGS = 0x7f;
 
 /** Prepares entries; the request families add the methods. */
 export abstract class RequestQueue {
@@ -66,6 +68,7 @@ export abstract class RequestQueue {
   private capacity!: number;
   private mask!: number;
   private headIndex!: number;
+  private tailIndex!: number;
   private dirty!: Uint8Array;
   private dirtyCount = 0;
   /** @internal First word of the entry claimed last. */
@@ -111,6 +114,7 @@ export abstract class RequestQueue {
     this.capacity = memory.sqEntries;
     this.mask = memory.sqEntries - 1;
     this.headIndex = memory.offsets.sqHead >> 2;
+    this.tailIndex = memory.offsets.sqTail >> 2;
     this.dirty = new Uint8Array(memory.sqEntries);
     this.dirtyCount = 0;
     if ((memory.flags & SETUP.NO_SQARRAY) === 0) this.fillIndexArray();
@@ -129,17 +133,61 @@ export abstract class RequestQueue {
   }
 
   /**
-   * Adds `SQE` flags (link, drain, async, ...) to the request prepared last.
+   * Adds `SQE` flags (link, drain, async, ...) to the request prepared last, before `submit()`.
    *
-   * `BUFFER_SELECT` and `CQE_SKIP_SUCCESS` are refused: the first needs provided buffers, the second
-   * would leave the request's memory pinned for ever.
+   * `BUFFER_SELECT` is refused: requests that select a buffer set it themselves. `CQE_SKIP_SUCCESS`
+   * (5.17), with which a request completes only if it fails, is for requests that hold no memory and
+   * yield no descriptor, because nothing would tell when they end; and for the last of a chain,
+   * because the kernel cancels without a completion what follows such a failure. The request does
+   * not count as in flight.
+   *
+   * @returns The request's key, which `CQE_SKIP_SUCCESS` has changed.
    */
-  flagLast(flags: number): void {
-    checkInteger('flags', flags, 0, 0x7f);
-    if ((flags & (SQE.BUFFER_SELECT | SQE.CQE_SKIP_SUCCESS)) !== 0) {
-      throw outOfRange('flags', 'without BUFFER_SELECT and CQE_SKIP_SUCCESS', flags);
+  flagLast(flags: number): number {
+    checkInteger('flags', flags, 0, MAX_SQE_FLAGS);
+    if ((flags & SQE.BUFFER_SELECT) !== 0) {
+      throw outOfRange('flags', 'without BUFFER_SELECT', flags);
     }
-    this.words[this.lastEntry] = this.words[this.lastEntry]! | (flags << 8);
+    const at = this.lastPrepared();
+    const all = flags | ((this.words[at]! >> 8) & MAX_SQE_FLAGS);
+    const key = this.words[at + W.USER_DATA_HIGH]!;
+    if ((all & SQE.CQE_SKIP_SUCCESS) !== 0) {
+      this.checkSkip(all, key);
+      if (key === 0) this.skip(at);
+    }
+    this.words[at] = this.words[at]! | (flags << 8);
+    return this.words[at + W.USER_DATA_HIGH]!;
+  }
+
+  private checkSkip(flags: number, key: number): void {
+    if ((this.memory.features & FEATURE.CQE_SKIP) === 0) {
+      throw unsupported('IOSQE_CQE_SKIP_SUCCESS', '5.17');
+    }
+    if (key !== 0 && key !== SKIPPED) {
+      const expected = 'without CQE_SKIP_SUCCESS on a request that holds memory or a descriptor';
+      throw outOfRange('flags', expected, flags);
+    }
+    if ((flags & (SQE.IO_LINK | SQE.IO_HARDLINK)) !== 0) {
+      throw outOfRange('flags', 'without CQE_SKIP_SUCCESS before the last of a chain', flags);
+    }
+  }
+
+  /** Counts a request as ended, and tells the shim how many such the kernel may not have seen. */
+  private skip(at: number): void {
+    this.words[at + W.USER_DATA_HIGH] = SKIPPED;
+    this.countSkipped(1);
+    const seen = this.control[CONTROL.SKIPPED]! + 1;
+    this.control[CONTROL.SKIPPED] = Math.min(seen, this.unsubmitted);
+  }
+
+  /** @internal One request more, or less, that ends without a completion. */
+  protected abstract countSkipped(count: 1 | -1): void;
+
+  /** First word of the request prepared last, which the kernel must not have seen yet. */
+  private lastPrepared(): number {
+    if (((this.tail - this.ringWords[this.tailIndex]!) | 0) > 0) return this.lastEntry;
+    if (this.retired) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
+    throw invalidState('No request was prepared since the last submit().');
   }
 
   /**
@@ -148,7 +196,7 @@ export abstract class RequestQueue {
    */
   personalityLast(personality: number): void {
     checkInteger('personality', personality, 1, MAX_PERSONALITY);
-    const at = this.lastEntry + W.BUF_INDEX;
+    const at = this.lastPrepared() + W.BUF_INDEX;
     this.words[at] = (this.words[at]! & 0xffff) | (personality << 16);
   }
 
@@ -333,11 +381,6 @@ export abstract class RequestQueue {
     this.control[PREPARED] = this.tail;
   }
 
-  /** @internal Forgets prepared entries from `from` on; the kernel has not seen them. */
-  protected rewind(from: number): void {
-    this.tail = from;
-    this.control[CONTROL.PREPARED] = from;
-  }
 
   /** @internal Makes every further request find a full queue, and so the error that names the close. */
   protected retire(): void {
@@ -345,14 +388,20 @@ export abstract class RequestQueue {
     this.retired = true;
   }
 
-  /** @internal Calls back with token and hold of each entry the kernel has not consumed. */
-  protected eachUnsubmitted(visit: (token: number, hold: number) => void): number {
+  /** @internal Forgets the prepared entries that the kernel has not consumed; returns their tokens. */
+  protected forgetUnsubmitted(): number[] {
     const head = Atomics.load(this.ringWords, this.headIndex);
+    const tokens: number[] = [];
     for (let i = head; i !== this.tail; i = (i + 1) | 0) {
       const at = (i & this.mask) * this.stride;
-      visit(this.words[at + W.USER_DATA_LOW]!, this.words[at + W.USER_DATA_HIGH]!);
+      const hold = this.words[at + W.USER_DATA_HIGH]!;
+      if (hold === SKIPPED) this.countSkipped(-1);
+      else this.holds.release(hold);
+      tokens.push(this.words[at + W.USER_DATA_LOW]!);
     }
-    return head;
+    this.tail = head;
+    this.control[PREPARED] = head;
+    return tokens;
   }
 
   /** Whether `count` more requests can be prepared before the next `submit()`. */

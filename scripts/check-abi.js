@@ -49,6 +49,7 @@ const constants = new Map([
       ['SQE', ['IOSQE_']],
       ['CQE', ['IORING_CQE_']],
       ['SQ', ['IORING_SQ_']],
+      ['CQ', ['IORING_CQ_']],
       ['OFF', ['IORING_OFF_']],
       ['TIMEOUT', ['IORING_TIMEOUT_', 'IORING_']],
       ['POLL_FLAG', ['IORING_POLL_']],

@@ -91,6 +91,9 @@ export const CQE = {
 /** `IORING_SQ_*`: what the kernel says in the submission queue's flags word. */
 export const SQ = { NEED_WAKEUP: 0x1, CQ_OVERFLOW: 0x2, TASKRUN: 0x4 } as const;
 
+/** `IORING_CQ_*`: what the program says in the completion queue's flags word. */
+export const CQ = { EVENTFD_DISABLED: 0x1 } as const;
+
 /** `IORING_OFF_*`: what to map of a ring's descriptor. */
 export const OFF = {
   SQ_RING: 0,

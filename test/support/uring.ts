@@ -99,7 +99,7 @@ export function registers(...names: RegisterName[]): { skip: string | false } {
   using ring = new Ring({ entries: 4 });
   const missing = names.filter((name) => {
     try {
-      ring.register.require(name);
+      ring.register.requireOperation(name);
       return false;
     } catch {
       return true;

@@ -59,7 +59,7 @@ export abstract class RegisterCalls {
   }
 
   /** @internal Refuses what the running kernel lacks. */
-  require(name: RegisterName): void {
+  requireOperation(name: RegisterName): void {
     requireRegistration(name);
   }
 

@@ -80,7 +80,10 @@ describe('a request that does nothing', needs(), () => {
     using ring = new Ring({ entries: 4, flags: SETUP.CQE32 });
     const result = runOne(ring, (token) => ring.nopWith(token, { extra: [1, 2 ** 40] }));
     assert.ok([0, EINVAL].includes(result));
-    for (let i = 0; i < 20; i++) (ring.nopWith(i % 4, { extra: [i, i] }), finish(ring));
+    for (let i = 0; i < 20; i++) {
+      ring.nopWith(i % 4, { extra: [i, i] });
+      finish(ring);
+    }
     assert.equal(ring.inFlight, 0);
   });
 

@@ -81,7 +81,7 @@ describe('registrations of later kernels', needs(), () => {
       return;
     }
     for (const { name, since } of lacking) {
-      assert.throws(() => ring.register.require(name), {
+      assert.throws(() => ring.register.requireOperation(name), {
         code: 'ERR_ANNULUS_UNSUPPORTED',
         message: new RegExp(`^IORING_${name} needs Linux ${since.replace('.', '\\.')} or later`),
       });

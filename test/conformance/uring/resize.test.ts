@@ -129,8 +129,9 @@ describe('resizing a ring', registers('REGISTER_RESIZE_RINGS'), () => {
     const before = census();
     const ring = new Ring({ entries: 8, flags: DEFERRED });
     const open = census();
-    for (let entries = 1; entries <= 4096; entries *= 2)
+    for (let entries = 1; entries <= 4096; entries *= 2) {
       ring.resize({ entries, completionEntries: 8192 });
+    }
     assert.deepEqual(census(), open);
     ring.close();
     assert.deepEqual(census(), before);

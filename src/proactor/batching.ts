@@ -12,7 +12,7 @@ export interface BatchLimits {
   /** Requests queued: 1 to the smaller of `entries` and `maxInFlight`. */
   readonly requests?: number;
   /** Microseconds since the first of them was queued: 1 to 60,000,000. */
-  readonly deadlineMicros?: number;
+  readonly deadlineUs?: number;
 }
 
 /**
@@ -44,19 +44,19 @@ export class Batcher {
     this.#limits = policy === 'manual' ? {} : checkLimits(policy, most);
     this.#queued = queued;
     this.#release = release;
-    if (this.#limits.deadlineMicros !== undefined) this.#alarm = new Alarm(release);
+    if (this.#limits.deadlineUs !== undefined) this.#alarm = new Alarm(release);
   }
 
   /** A request was prepared, and, if `full`, none can follow it: no batch grows any more. */
   prepared(keepAlive: boolean, full: boolean): void {
     if (this.#manual) return;
-    const { requests, deadlineMicros } = this.#limits;
+    const { requests, deadlineUs } = this.#limits;
     // Entries the pump is about to submit count, too: whatever comes in the same turn goes with them.
     if (full || (requests !== undefined && this.#queued() >= requests)) {
       this.#alarm?.cancel();
       this.#release();
-    } else if (deadlineMicros !== undefined && this.#alarm?.armed === false) {
-      this.#alarm.set(deadlineMicros, keepAlive);
+    } else if (deadlineUs !== undefined && this.#alarm?.armed === false) {
+      this.#alarm.set(deadlineUs, keepAlive);
     }
   }
 
@@ -84,13 +84,13 @@ function checkLimits(limits: BatchLimits, most: number): BatchLimits {
   if (typeof limits !== 'object' || limits === null) {
     throw invalidArgValue('batching', "must be 'turn', 'manual' or an object", limits);
   }
-  const { requests, deadlineMicros } = limits;
-  if (requests === undefined && deadlineMicros === undefined) {
-    throw invalidArgValue('batching', 'must have "requests", "deadlineMicros" or both', 'neither');
+  const { requests, deadlineUs } = limits;
+  if (requests === undefined && deadlineUs === undefined) {
+    throw invalidArgValue('batching', 'must have "requests", "deadlineUs" or both', 'neither');
   }
   if (requests !== undefined) checkInteger('batching.requests', requests, 1, most);
-  if (deadlineMicros !== undefined) {
-    checkInteger('batching.deadlineMicros', deadlineMicros, 1, MAX_DEADLINE);
+  if (deadlineUs !== undefined) {
+    checkInteger('batching.deadlineUs', deadlineUs, 1, MAX_DEADLINE);
   }
-  return { ...(requests && { requests }), ...(deadlineMicros && { deadlineMicros }) };
+  return { ...(requests && { requests }), ...(deadlineUs && { deadlineUs }) };
 }

@@ -7,6 +7,7 @@ import { CANCEL, CQ, ENTER, GETEVENTS_ARG, REG_WAIT, REGISTER, SETUP, SQ } from 
 import { AnnulusError, checkInteger, ERRNO, invalidArgValue } from '../sys/errors.ts';
 import { outOfRange, SystemError } from '../sys/errors.ts';
 import { closeOwned, eventfd, own, syscall } from '../sys/linux.ts';
+import { signalSet } from '../sys/signals.ts';
 import { Region } from '../memory/region.ts';
 import { CompletionQueue } from './cqueue.ts';
 import type { CompletionCallback } from './cqueue.ts';
@@ -19,6 +20,9 @@ import { probeOpcodes } from './supported.ts';
 
 /** How long `close()` waits for requests the kernel cannot cancel, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2000;
+
+/** Bytes of the kernel's set of signals. */
+const SIGNAL_SET_BYTES = 8;
 
 /** Counters of a ring since it was made. */
 export interface RingStats {
@@ -199,11 +203,16 @@ export class Ring extends CommandRequests {
    *
    * @param options - `timeout`: milliseconds after which it returns all the same. Linux 5.11. Or
    *   `wait`: the index of such a wait among those of `register.waits()`. Linux 6.13.
+   *   `blockedSignals` are those, and no others, that are held back until it returns. Linux 5.11.
    * @throws {RangeError} `ERR_OUT_OF_RANGE` if it would wait for ever: nothing is in flight.
    */
   submitAndWait(
     count: number,
-    options?: { readonly timeout?: number; readonly wait?: number },
+    options?: {
+      readonly timeout?: number;
+      readonly wait?: number;
+      readonly blockedSignals?: readonly NodeJS.Signals[];
+    },
   ): number {
     this.#checkOpen();
     checkInteger('count', count, 0, this.completionEntries);
@@ -215,7 +224,9 @@ export class Ring extends CommandRequests {
       );
     }
     if (options?.wait !== undefined) return this.#enterRegistered(count, options.wait);
-    if (options?.timeout !== undefined) return this.#enterTimed(count, options.timeout);
+    const { timeout, blockedSignals } = options ?? {};
+    if (timeout !== undefined) return this.#enterTimed(count, timeout, blockedSignals);
+    if (blockedSignals !== undefined) return this.#enterMasked(count, blockedSignals);
     const submitted = this.#enter(count);
     // A signal may end the wait after the submission: the kernel then reports only the latter.
     while (this.#completions.ready < count) this.#enterOnce(0, count, ENTER.GETEVENTS);
@@ -360,12 +371,37 @@ export class Ring extends CommandRequests {
     return this.#enterWith(minComplete, flags, waits.offsetOf(index), REG_WAIT.BYTES);
   }
 
-  #enterTimed(minComplete: number, milliseconds: number): number {
-    if (!(milliseconds >= 0)) throw outOfRange('timeout', 'a number >= 0', milliseconds);
-    const cell = this.holds.cell(GETEVENTS_ARG.BYTES + 16);
-    cell.bytes.fill(0, 0, GETEVENTS_ARG.BYTES);
-    cell.setU64(GETEVENTS_ARG.TS, cell.address + GETEVENTS_ARG.BYTES);
-    cell.setTimespec(GETEVENTS_ARG.BYTES, milliseconds);
+  /** Waits without end, by as many enters as signals that are not blocked make necessary. */
+  #enterMasked(count: number, blockedSignals: readonly NodeJS.Signals[]): number {
+    let submitted = this.#enterTimed(count, undefined, blockedSignals);
+    while (this.#completions.ready < count) {
+      submitted += this.#enterTimed(count, undefined, blockedSignals);
+    }
+    return submitted;
+  }
+
+  #enterTimed(
+    minComplete: number,
+    milliseconds: number | undefined,
+    blockedSignals?: readonly NodeJS.Signals[],
+  ): number {
+    if (milliseconds !== undefined && !(milliseconds >= 0)) {
+      throw outOfRange('timeout', 'a number >= 0', milliseconds);
+    }
+    const mask = blockedSignals === undefined ? undefined : signalSet(blockedSignals);
+    const timeAt = GETEVENTS_ARG.BYTES;
+    const maskAt = timeAt + 16;
+    const cell = this.holds.cell(maskAt + SIGNAL_SET_BYTES);
+    cell.bytes.fill(0, 0, maskAt);
+    if (milliseconds !== undefined) {
+      cell.setU64(GETEVENTS_ARG.TS, cell.address + timeAt);
+      cell.setTimespec(timeAt, milliseconds);
+    }
+    if (mask !== undefined) {
+      cell.setU64(GETEVENTS_ARG.SIGMASK, cell.address + maskAt);
+      cell.view.setUint32(GETEVENTS_ARG.SIGMASK_SIZE, SIGNAL_SET_BYTES, true);
+      cell.view.setBigUint64(maskAt, mask, true);
+    }
     const flags = ENTER.GETEVENTS | ENTER.EXT_ARG;
     try {
       return this.#enterWith(minComplete, flags, cell.bytes, GETEVENTS_ARG.BYTES);

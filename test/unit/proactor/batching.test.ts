@@ -184,7 +184,7 @@ describe('batching by number', available, () => {
 
 describe('batching by a deadline', available, () => {
   it('holds requests of many turns back for one call', async () => {
-    await using bench = new Bench({ deadlineMicros: MINUTE });
+    await using bench = new Bench({ deadlineUs: MINUTE });
     const reads = [bench.reads(2)];
     await turns();
     reads.push(bench.reads(2));
@@ -195,7 +195,7 @@ describe('batching by a deadline', available, () => {
   });
 
   it('hands over when it is reached, again and again', async () => {
-    await using bench = new Bench({ deadlineMicros: 100 });
+    await using bench = new Bench({ deadlineUs: 100 });
     for (let i = 1; i <= 3; i++) {
       assert.deepEqual(await bench.reads(2), [1, 1]);
       assert.deepEqual([bench.submitted, bench.io.stats.enters], [2 * i, i]);
@@ -203,17 +203,17 @@ describe('batching by a deadline', available, () => {
   });
 
   it('is the second limit beside a number', async () => {
-    await using bench = new Bench({ requests: 3, deadlineMicros: MINUTE });
+    await using bench = new Bench({ requests: 3, deadlineUs: MINUTE });
     await bench.reads(3);
     assert.deepEqual([bench.submitted, bench.io.stats.enters], [3, 1]);
-    await using hasty = new Bench({ requests: 16, deadlineMicros: 100 });
+    await using hasty = new Bench({ requests: 16, deadlineUs: 100 });
     await hasty.reads(3);
     assert.deepEqual([hasty.submitted, hasty.io.stats.enters], [3, 1]);
   });
 
   it('leaves nothing behind', async () => {
     const cycle = async (): Promise<void> => {
-      await using bench = new Bench({ deadlineMicros: 100 });
+      await using bench = new Bench({ deadlineUs: 100 });
       await bench.reads(1);
     };
     await cycle();
@@ -234,9 +234,9 @@ describe('a policy', available, () => {
       [{ requests: 0 }, 'ERR_OUT_OF_RANGE'],
       [{ requests: 9 }, 'ERR_OUT_OF_RANGE'],
       [{ requests: '4' }, 'ERR_INVALID_ARG_TYPE'],
-      [{ deadlineMicros: 0 }, 'ERR_OUT_OF_RANGE'],
-      [{ deadlineMicros: 0.5 }, 'ERR_OUT_OF_RANGE'],
-      [{ requests: 4, deadlineMicros: MINUTE + 1 }, 'ERR_OUT_OF_RANGE'],
+      [{ deadlineUs: 0 }, 'ERR_OUT_OF_RANGE'],
+      [{ deadlineUs: 0.5 }, 'ERR_OUT_OF_RANGE'],
+      [{ requests: 4, deadlineUs: MINUTE + 1 }, 'ERR_OUT_OF_RANGE'],
     ];
     for (const [batching, code] of wrong) {
       const options = { entries: 16, maxInFlight: 8, batching: batching as Batching };
@@ -257,7 +257,7 @@ describe('a process that holds requests back', available, () => {
   it('stays until their deadline', async () => {
     using folder = new Folder();
     folder.open('old');
-    const { code, stdout } = await run(program(folder.at('file'), '{ deadlineMicros: 1000 }'));
+    const { code, stdout } = await run(program(folder.at('file'), '{ deadlineUs: 1000 }'));
     assert.deepEqual([code, stdout], [0, '3\n']);
   });
 

@@ -160,9 +160,24 @@ export class Ring extends CommandRequests {
     checkInteger('entries', entries, Math.max(1, this.unsubmitted), 32768);
     checkInteger('completionEntries', completionEntries, entries, 65536);
     if (this.#pumped) throw invalidArgValue('ring', 'is driven by the event loop', this.fd);
+    if ((this.flags & SETUP.NO_MMAP) !== 0) {
+      throw invalidArgValue('ring', 'lies in memory of the program (SETUP.NO_MMAP)', this.fd);
+    }
     this.register.requireOperation('REGISTER_RESIZE_RINGS');
     const old = this.memory;
-    const memory = resizeQueues(old, entries, completionEntries);
+    if (
+      (old.flags & SETUP.CQE_MIXED) !== 0 &&
+      completionEntries < old.cqEntries &&
+      this.ready > 0
+    ) {
+      // A wide completion might have to be cut in two.
+      throw outOfRange(
+        'completionEntries',
+        `>= ${old.cqEntries} before drain()`,
+        completionEntries,
+      );
+    }
+    const memory = resizeQueues(old, entries, completionEntries, () => this.#abandon());
     this.moveQueue(memory);
     this.#completions.move(memory, this.ringWords);
     this.#tailIndex = memory.offsets.sqTail >> 2;
@@ -274,6 +289,15 @@ export class Ring extends CommandRequests {
     this.memory.sqes.close();
     this.memory.rings.close();
     this.memory.control.close();
+  }
+
+  /** The kernel has ended the ring. What was in flight keeps its memory for good. */
+  #abandon(): void {
+    this.#closed = true;
+    this.#finalStats = this.stats;
+    this.register.retire();
+    this.#completions.retire();
+    this.retire();
   }
 
   /** `close()`, at the end of a block that declares it with `using`. */

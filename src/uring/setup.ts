@@ -182,43 +182,50 @@ function adopt(memory: RingMemory): void {
 /**
  * Gives a ring queues of another size, mapped anew; the caller moves what is in them and closes the
  * memory of the old ones. The descriptor's number may change.
+ *
+ * @param lost - Called before it throws if the ring has no queues any more, and is closed.
  */
-export function resizeQueues(old: RingMemory, sqEntries: number, cqEntries: number): RingMemory {
-  const params = new Int32Array(PARAMS.BYTES / 4);
-  params[PARAMS.SQ_ENTRIES] = sqEntries;
-  params[PARAMS.CQ_ENTRIES] = cqEntries;
-  params[PARAMS.FLAGS] = SETUP.CQSIZE;
-  const { flags, features, control, offsets } = old;
+export function resizeQueues(
+  old: RingMemory,
+  sqEntries: number,
+  cqEntries: number,
+  lost: () => void,
+): RingMemory {
+  const { flags, offsets } = old;
   const indexed = (flags & SETUP.NO_SQARRAY) === 0;
   if (indexed && offsets.sqArray !== arrayBehind(offsets.cqes, old.cqEntries, flags)) {
     throw unsupported('Resizing a ring without SETUP.NO_SQARRAY on this machine', '6.13');
   }
+  const params = new Int32Array(PARAMS.BYTES / 4);
+  params[PARAMS.SQ_ENTRIES] = sqEntries;
+  params[PARAMS.CQ_ENTRIES] = cqEntries;
+  params[PARAMS.FLAGS] = SETUP.CQSIZE;
+  // The shim lets go of the old queues by closing their ring, so another descriptor keeps it open.
+  const spare = duplicate(old.fd);
   const code = REGISTER.REGISTER_RESIZE_RINGS;
   const result = syscall('io_uring_register', old.fd, code, params, 1);
   if (result < 0) {
+    close(spare);
     throw new SystemError(result, 'io_uring_register', { message: explainResize(result) });
   }
-  // The shim lets go of the old queues by closing their ring, so another descriptor keeps it open.
-  const spare = duplicate(old.fd);
-  native().closeRing(old.fd);
-  const fd = check(syscall('fcntl', spare, F_DUPFD_CLOEXEC, old.fd), 'fcntl');
-  close(spare);
   const arrayAt = PARAMS.SQ_OFF + SQ_OFF.ARRAY;
   if (indexed && params[arrayAt] === 0) {
     const cqes = params[PARAMS.CQ_OFF + CQ_OFF.CQES]!;
     params[arrayAt] = arrayBehind(cqes, params[PARAMS.CQ_ENTRIES]!, flags);
   }
+  native().closeRing(old.fd);
+  let fd = spare;
   try {
+    fd = check(syscall('fcntl', spare, F_DUPFD_CLOEXEC, old.fd), 'fcntl');
+    close(spare);
+    const [sq, cq] = [params[PARAMS.SQ_ENTRIES]!, params[PARAMS.CQ_ENTRIES]!];
     const queues = mapQueues(fd, params, flags);
-    const entries = {
-      sqEntries: params[PARAMS.SQ_ENTRIES]!,
-      cqEntries: params[PARAMS.CQ_ENTRIES]!,
-    };
-    const memory = { fd, flags, features, ...entries, ...queues, control };
+    const memory = { ...old, fd, sqEntries: sq, cqEntries: cq, ...queues };
     adopt(memory);
     return memory;
   } catch (error) {
     close(fd);
+    lost();
     throw error;
   }
 }

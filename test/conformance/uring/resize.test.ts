@@ -115,6 +115,30 @@ describe('resizing a ring', registers('REGISTER_RESIZE_RINGS'), () => {
     assert.equal(finish(ring).size, 8);
   });
 
+  it('keeps wide completions among narrow ones', (test) => {
+    let ring: Ring;
+    try {
+      ring = new Ring({ entries: 8, flags: DEFERRED | SETUP.CQE_MIXED });
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, 'EINVAL');
+      test.skip('this kernel has no CQE_MIXED');
+      return;
+    }
+    for (let round = 0; round < 20; round++) {
+      ring.nop(1);
+      ring.nopWith(2, { extra: [round, 2] });
+      ring.nop(3);
+      ring.submit();
+      ring.resize({ completionEntries: 64 });
+      assert.throws(() => ring.resize({ completionEntries: 32 }), { code: 'ERR_OUT_OF_RANGE' });
+      const tokens: number[] = [];
+      ring.drain((token) => tokens.push(token));
+      assert.deepEqual(tokens, [1, 2, 3]);
+      ring.resize({ completionEntries: 8 + (round % 2) * 8 });
+    }
+    ring.close();
+  });
+
   it('refuses a ring of another kind', () => {
     using ring = new Ring({ entries: 8 });
     assert.throws(() => ring.resize({ entries: 16 }), {

@@ -6,7 +6,7 @@
 
 import { openSync } from 'node:fs';
 import { Region } from 'annulus/memory';
-import type { FixedBuffer } from 'annulus/uring';
+import type { CompletionCallback, FixedBuffer } from 'annulus/uring';
 import { Meter } from '../support/meter.ts';
 import { numberOption, textOption } from '../support/options.ts';
 import {
@@ -19,6 +19,11 @@ import {
 import { report } from '../support/report.ts';
 import { flagsOf, openPolledRing, openRing } from '../support/ring.ts';
 
+// Copies of what the loop uses: V8 compiles these into it, and looks imported values up at every use.
+const pageBytes: number = PAGE_BYTES;
+const orderMask: number = ORDER_LENGTH - 1;
+const matches: typeof pageMatches = pageMatches;
+
 const depth = numberOption('depth');
 const fixed = numberOption('fixed', 0) === 1;
 const polled = numberOption('poll', 0) === 1;
@@ -30,32 +35,44 @@ const ring = polled ? openPolledRing(depth) : openRing(depth);
 const buffer = fixed ? ring.register.buffers([region])[0] : undefined;
 const meter = new Meter(4_096);
 const range = { offset: 0, length: PAGE_BYTES, position: 0 };
-let next = 0;
-let thorough = true;
+/** Reads before this batch. */
+const progress = { next: 0 };
 
 /** The token is the slot, and slot `n` of this batch reads page `next + n` of the order. */
 function onCompletion(slot: number, result: number): void {
-  if (result !== PAGE_BYTES) throw new Error(`read returned ${result}, expected ${PAGE_BYTES}`);
-  const page = order[(next + slot) & (ORDER_LENGTH - 1)] as number;
-  const start = slot << 10;
-  const matches = thorough ? pageMatchesFully(words, start, page) : pageMatches(words, start, page);
-  if (!matches) throw new Error(`slot ${slot} does not hold page ${page}`);
+  if (result !== pageBytes) throw new Error(`read returned ${result}, expected ${pageBytes}`);
+  const page = order[(progress.next + slot) & orderMask] as number;
+  if (!matches(words, slot << 10, page)) throw wrongPage(slot, page);
 }
 
-do {
+/** For the first thousands of pages, which are compared word by word. */
+function onFirstCompletion(slot: number, result: number): void {
+  onCompletion(slot, result);
+  const page = order[(progress.next + slot) & orderMask] as number;
+  if (!pageMatchesFully(words, slot << 10, page)) throw wrongPage(slot, page);
+}
+
+function wrongPage(slot: number, page: number): Error {
+  return new Error(`slot ${slot} does not hold page ${page}`);
+}
+
+function runBatch(check: CompletionCallback): void {
+  const { next } = progress;
   for (let slot = 0; slot < depth; slot++) {
     range.offset = slot << 12;
-    range.position = (order[(next + slot) & (ORDER_LENGTH - 1)] as number) * PAGE_BYTES;
+    range.position = (order[(next + slot) & orderMask] as number) * pageBytes;
     if (fixed) ring.readFixed(slot, fd, buffer as FixedBuffer, range);
     else ring.read(slot, fd, region, range);
   }
   if (polled) ring.submit();
   else ring.submitAndWait(depth);
-  for (let reaped = 0; reaped < depth;) reaped += ring.drain(onCompletion);
-  next += depth;
-  // The first thousands of pages are compared word by word, then only at both ends.
-  thorough = next < 4_096;
-} while (meter.tick(depth));
+  for (let reaped = 0; reaped < depth;) reaped += ring.drain(check);
+  progress.next = (next + depth) | 0;
+}
+
+while (progress.next < 4_096) runBatch(onFirstCompletion);
+do runBatch(onCompletion);
+while (meter.tick(depth));
 
 const flags = flagsOf(ring);
 const { enters, submitted } = ring.stats;

@@ -12,6 +12,13 @@ import { OP } from '../opcodes.ts';
 import { RequestQueue } from './queue.ts';
 
 const IOV_MAX = 1024;
+
+// See queue.ts on constants of other modules.
+const READ: number = OP.READ;
+const WRITE: number = OP.WRITE;
+const READ_FIXED: number = OP.READ_FIXED;
+const WRITE_FIXED: number = OP.WRITE_FIXED;
+
 const TWO_31 = 2 ** 31;
 const TWO_32 = 2 ** 32;
 
@@ -41,22 +48,22 @@ export abstract class FileRequests extends RequestQueue {
 
   /** `pread(2)` into memory; completes with the bytes read, 0 at the end of the file. Linux 5.6. */
   read(token: number, fd: Fd, memory: Memory, range?: FileRange): number {
-    return this.transfer(OP.READ, token, fd, memory, range, flagsOf(range), -1);
+    return this.transfer(READ, token, fd, memory, range, flagsOf(range), -1);
   }
 
   /** `pwrite(2)` from memory; completes with the bytes written. Linux 5.6. */
   write(token: number, fd: Fd, memory: Memory, range?: FileRange): number {
-    return this.transfer(OP.WRITE, token, fd, memory, range, flagsOf(range), -1);
+    return this.transfer(WRITE, token, fd, memory, range, flagsOf(range), -1);
   }
 
   /** `read()` into registered memory, which spares the kernel mapping it. Linux 5.1. */
   readFixed(token: number, fd: Fd, buffer: FixedBuffer, range?: FileRange): number {
-    return this.transferFixed(OP.READ_FIXED, token, fd, buffer, range, flagsOf(range));
+    return this.transferFixed(READ_FIXED, token, fd, buffer, range, flagsOf(range));
   }
 
   /** `write()` from registered memory. Linux 5.1. */
   writeFixed(token: number, fd: Fd, buffer: FixedBuffer, range?: FileRange): number {
-    return this.transferFixed(OP.WRITE_FIXED, token, fd, buffer, range, flagsOf(range));
+    return this.transferFixed(WRITE_FIXED, token, fd, buffer, range, flagsOf(range));
   }
 
   /** `preadv2(2)`: fills several pieces of memory in order. `flags` of `RWF`. Linux 5.1. */

@@ -24,7 +24,8 @@ export function createEpoll(): number {
 
 /** Throws if an event cannot be encoded. */
 export function checkEpollEvent(event: EpollEvent): void {
-  checkInteger('event.events', event.events, 0, TWO_32 - 1);
+  // JavaScript's operators make a negative number of bits with EPOLL.ET.
+  checkInteger('event.events', event.events, -(2 ** 31), TWO_32 - 1);
   checkInteger('event.data', event.data, 0, Number.MAX_SAFE_INTEGER);
 }
 

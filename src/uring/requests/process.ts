@@ -172,7 +172,9 @@ export abstract class ProcessRequests extends TimerRequests {
     this.checkToken(token);
     const region = requireWord(memory);
     const mask = options?.mask ?? TWO_32 - 1;
-    checkInteger('mask', mask, 1, TWO_32 - 1);
+    // JavaScript's operators make a negative number of the highest bit.
+    checkInteger('mask', mask, -TWO_31, TWO_32 - 1);
+    if (mask === 0) throw outOfRange('mask', 'at least one bit', mask);
     const address = region.address + startOf(memory);
     const flags = futexFlags(options?.private);
     const at = this.pinning(op, flags, value, address, 0, 0, token, region);

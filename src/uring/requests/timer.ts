@@ -54,7 +54,7 @@ export abstract class TimerRequests extends SelectRequests {
    *   new event once, or with `level` as long as it lasts (where the kernel has it).
    */
   pollAdd(token: number, fd: Fd, events: number, options?: PollOptions): number {
-    checkInteger('events', events, 1, TWO_32 - 1);
+    checkEvents('events', events);
     const multishot = options?.multishot === true ? POLL_FLAG.ADD_MULTI : 0;
     const flags = options?.level === true ? multishot | POLL_FLAG.ADD_LEVEL : multishot;
     return this.simple(OP.POLL_ADD, token, fd, 0, 0, flags, events);
@@ -74,7 +74,7 @@ export abstract class TimerRequests extends SelectRequests {
     if (events === undefined && next === undefined) {
       throw invalidArgValue('change', 'must have events or a token', JSON.stringify(change));
     }
-    if (events !== undefined) checkInteger('change.events', events, 1, TWO_32 - 1);
+    if (events !== undefined) checkEvents('change.events', events);
     if (next !== undefined) this.checkToken(next);
     const flags =
       (events === undefined ? 0 : POLL_FLAG.UPDATE_EVENTS) |
@@ -163,7 +163,8 @@ export abstract class TimerRequests extends SelectRequests {
 
   /**
    * Asks the kernel to end a request; completes with 0, -`ENOENT` or -`EALREADY` (it runs and cannot
-   * be stopped). The request itself still completes, with -`ECANCELED` or its result. Linux 5.5.
+   * be stopped); where the request waits for a child or a word, 1 stands for 0. The request itself
+   * still completes, with -`ECANCELED` or its result. Linux 5.5.
    *
    * @param target - The request's token.
    * @param key - What preparing it returned.
@@ -236,6 +237,12 @@ export abstract class TimerRequests extends SelectRequests {
     cell.setTimespec(0, milliseconds);
     return cell;
   }
+}
+
+/** 32 bits, at least one of them set; JavaScript's operators make a negative number of the highest. */
+function checkEvents(name: string, events: number): void {
+  checkInteger(name, events, -TWO_31, TWO_32 - 1);
+  if (events === 0) throw outOfRange(name, 'at least one bit', events);
 }
 
 /** What `TIMEOUT.IMMEDIATE_ARG` has in the entry itself. */

@@ -8,8 +8,8 @@ import type { alloc, AnnulusErrorCode, Probe, Ring, SystemError } from 'annulus'
 import { Channel, Receiver, Sender } from 'annulus/channel';
 import type { ChannelHandle, Role, StdioEntry, Waiter } from 'annulus/channel';
 import type { ProactorOptions, ProactorStats } from 'annulus/proactor';
-import { SETUP } from 'annulus/uring';
-import type { CompletionCallback, CQE, FileStatus, FixedBuffer, FixedFile } from 'annulus/uring';
+import { FixedFile, sendMessage, SETUP } from 'annulus/uring';
+import type { CompletionCallback, CQE, FileStatus, FixedBuffer } from 'annulus/uring';
 import type { OP, OpcodeName, SocketAddress } from 'annulus/uring';
 
 /** Compiles only if the two types are the same. */
@@ -64,6 +64,33 @@ export function uring(): void {
   SETUP.IOPOLL = 2;
   same<typeof CQE.F_MORE, 2>(true);
   return void none;
+}
+
+export function registrations(): void {
+  const { register } = ring;
+  same<FixedBuffer[], ReturnType<typeof register.updateBuffers>>(true);
+  same<FixedFile[], ReturnType<typeof register.updateFiles>>(true);
+  register.updateFiles(0, [1, -1, null], { tags: [1, -1, -1] });
+  // @ts-expect-error: memory is cleared by clearBuffers()
+  register.updateBuffers(0, [null]);
+  // @ts-expect-error: only a ring of ours has buffers to clone
+  register.cloneBuffers(3);
+  // @ts-expect-error: handles are made by a registrar
+  void new FixedFile(1);
+  register.restrict({ requests: ['READ'], registrations: ['REGISTER_FILES'] });
+  // @ts-expect-error: registrations have the kernel's names
+  register.restrict({ registrations: ['FILES'] });
+  same<number, ReturnType<typeof register.cancel>>(true);
+  // @ts-expect-error: a clock of the two
+  register.clock(0);
+  ring.messageRing(1, ring, 2, 3);
+  ring.messageRing(1, 4, 2, 3, { flags: 1 });
+  sendMessage(ring, 1, 2);
+  // @ts-expect-error: a descriptor is sent as a registered file
+  ring.messageFile(1, ring, 5);
+  ring.resize({ completionEntries: 4 });
+  // @ts-expect-error: flags stay as they are
+  ring.resize({ flags: 0 });
 }
 
 export async function proactor(): Promise<void> {

@@ -9,6 +9,7 @@ const allowed = [
   /^bin\/annulus\.js$/,
   /^dist\/.*\.(?:js|js\.map|d\.ts)$/,
   /^docs\/.*\.md$/,
+  /^examples\/[a-z-]+\.js$/,
   /^prebuilds\/linux-(?:x64|arm64)\/annulus\.node$/,
 ];
 
@@ -36,6 +37,7 @@ function promisedFiles() {
     ...[...targets, ...Object.values(bin)].map((path) => path.replace(/^\.\//, '')),
     ...modules.flatMap((module) => [`${module}.js`, `${module}.d.ts`]),
     ...(process.platform === 'linux' ? [`prebuilds/linux-${process.arch}/annulus.node`] : []),
+    ...filesBelow('examples', /\.js$/),
     'README.md',
     'LICENSE',
     'CHANGELOG.md',

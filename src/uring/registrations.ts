@@ -43,7 +43,7 @@ const ROWS: readonly (readonly [since: string, method: string])[] = [
   ['5.19', 'BufferRing.close()'],
   ['6.0', 'ring.register.cancel()'],
   ['6.0', 'ring.register.fileAllocRange()'],
-  ['6.8', 'BufferRing.head'],
+  ['6.8', 'BufferRing.status()'],
   ['6.9', 'ring.register.napi()'],
   ['6.9', 'ring.register.unregisterNapi()'],
   ['6.12', 'ring.register.clock()'],

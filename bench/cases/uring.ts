@@ -29,6 +29,8 @@ const SQPOLL_DEPTH = 32;
 /** The sizes of iouring-go's table, and 256. */
 const WRITE_BYTES = [128, 256, 512, 1024, 2048, 4096] as const;
 
+const ECHO_CONNECTIONS = 64;
+
 /** Writes under way in the batched subjects. */
 const WRITE_DEPTH = 32;
 
@@ -38,6 +40,7 @@ export const uringCases: readonly BenchmarkCase[] = [
   ...DEPTHS.map(readFixed),
   readPolled(),
   ...WRITE_BYTES.map(write),
+  echo(),
 ];
 
 function gates(atLeast: number): Gate[] {
@@ -163,6 +166,28 @@ function write(size: number): BenchmarkCase {
         script: 'uring/filewrite-fs-write-sync',
         options: { size },
       },
+    ],
+  };
+}
+
+function echo(): BenchmarkCase {
+  const options = { connections: ECHO_CONNECTIONS };
+  const helper = 'echo-load';
+  return {
+    name: 'uring.echo',
+    measures: `64-byte requests over ${ECHO_CONNECTIONS} TCP connections, each sent back`,
+    unit: 'op/s',
+    better: 'higher',
+    threads: 2,
+    placements: ['unpinned', 'pinned'],
+    cpuGates: [
+      { peer: 'liburing', atLeast: 0.91 },
+      { peer: 'node:net', atLeast: 1.39 },
+    ],
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'uring/echo-annulus', helper, options },
+      { ...liburing('echo', options), helper },
+      { kind: 'node', name: 'node:net', script: 'uring/echo-net', helper, options },
     ],
   };
 }

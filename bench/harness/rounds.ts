@@ -3,7 +3,7 @@
 import type { DataFile } from './data-file.ts';
 import { execute, type Command } from './execute.ts';
 import { buildForeign } from './foreign.ts';
-import { compile } from './native.ts';
+import { compile, type Compiled } from './native.ts';
 import { SUBJECTS } from './paths.ts';
 import { cpusFor, type PinPlan } from './placement.ts';
 import type {
@@ -75,10 +75,13 @@ function commonOptions(
 }
 
 function prepare(subject: Subject, cpus: readonly number[], common: SubjectOptions): Candidate {
-  const options = Object.entries({ ...common, ...subject.options }).map(
-    ([key, value]) => `${key}=${value}`,
-  );
   const candidate: Candidate = { subject, runs: [] };
+  const helper = helperOf(subject);
+  if (helper !== undefined && helper.kind !== 'ready') {
+    return { ...candidate, [helper.kind]: helper.reason };
+  }
+  const merged = { ...common, ...subject.options, ...(helper && { helper: helper.path }) };
+  const options = Object.entries(merged).map(([key, value]) => `${key}=${value}`);
   if (subject.kind === 'node') {
     const script = `${SUBJECTS}${subject.script}.js`;
     return { ...candidate, command: pin([process.execPath, script, ...options], cpus) };
@@ -88,6 +91,11 @@ function prepare(subject: Subject, cpus: readonly number[], common: SubjectOptio
     return { ...candidate, command: pin([program.path, ...options], cpus) };
   }
   return { ...candidate, [program.kind]: program.reason };
+}
+
+function helperOf(subject: Subject): Compiled | undefined {
+  if (!('helper' in subject) || subject.helper === undefined) return undefined;
+  return compile({ kind: 'native', name: subject.helper, program: subject.helper });
 }
 
 /** The measured thread starts on the first CPU; its partner moves itself to the second. */

@@ -6,12 +6,18 @@ export type Placement = 'pinned' | 'unpinned';
 /** Which direction of a figure is the good one. */
 export type Better = 'higher' | 'lower';
 
+/*
+ * A `helper` is a further program below `bench/peers`, which the subject starts: it is passed as
+ * `helper=PATH`.
+ */
+
 /** A subject that is a Node program: a script below `build/bench/subjects`. */
 export interface NodeSubject {
   readonly kind: 'node';
   readonly name: string;
   /** Path below `subjects/`, without extension. */
   readonly script: string;
+  readonly helper?: string;
   readonly options?: SubjectOptions;
 }
 
@@ -23,6 +29,7 @@ export interface NativeSubject {
   readonly program: string;
   /** What the program needs besides the C library. */
   readonly library?: NativeLibrary;
+  readonly helper?: string;
   readonly options?: SubjectOptions;
 }
 

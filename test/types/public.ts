@@ -8,7 +8,10 @@ import type { alloc, AnnulusErrorCode, Probe, Ring, SystemError } from 'annulus'
 import { Channel, Receiver, Sender } from 'annulus/channel';
 import type { ChannelHandle, Role, StdioEntry, Waiter } from 'annulus/channel';
 import type { ProactorOptions, ProactorStats } from 'annulus/proactor';
-import { FixedFile, sendMessage, SETUP } from 'annulus/uring';
+import type { decodeEpollEvents } from 'annulus/uring';
+import { decodePipe, EPOLL, FILE_INDEX_ALLOC, FixedFile } from 'annulus/uring';
+import { RWF, sendMessage, SETUP, TIMEOUT } from 'annulus/uring';
+import type { CancelTarget, ChildStatus, decodeChildStatus, EpollEvent } from 'annulus/uring';
 import type { CompletionCallback, CQE, FileStatus, FixedBuffer } from 'annulus/uring';
 import type { OP, OpcodeName, SocketAddress } from 'annulus/uring';
 
@@ -91,6 +94,40 @@ export function registrations(): void {
   ring.resize({ completionEntries: 4 });
   // @ts-expect-error: flags stay as they are
   ring.resize({ flags: 0 });
+}
+
+export function requests(): void {
+  ring.write(1, file, region, { flags: RWF.APPEND });
+  ring.readvFixed(1, 0, buffer, [{ offset: 0, length: 1 }]);
+  // @ts-expect-error: parts of registered memory are no memory
+  ring.readvFixed(1, 0, buffer, [region]);
+  ring.openatDirect(1, FILE_INDEX_ALLOC, '/', 0);
+  // @ts-expect-error: a slot is a number: what is in it does not matter
+  ring.openatDirect(1, file, '/', 0);
+  // @ts-expect-error: only registered files are installed
+  ring.installFd(1, 3);
+  ring.splice(1, file, -1, 3, -1, 64);
+  const { reader, writer } = decodePipe(region.bytes);
+  same<[typeof reader, typeof writer], [number, number]>(true);
+  ring.openat2(1, '/', { resolve: 8, directory: 3 });
+  // @ts-expect-error: openat2 has one argument for how
+  ring.openat2(1, '/', 0, 0);
+  ring.getxattr(1, '/', 'user.a');
+  // @ts-expect-error: a value must be given to be set
+  ring.setxattr(1, '/', 'user.a');
+  ring.pollUpdate(1, 2, 0, { events: EPOLL.IN | EPOLL.ET });
+  ring.timeout(1, 5, { flags: TIMEOUT.ABS | TIMEOUT.REALTIME, count: 1 });
+  const target: CancelTarget = { request: 'READ', fd: file, all: true };
+  ring.cancelMatching(1, target);
+  // @ts-expect-error: no such request
+  ring.cancelMatching(1, { request: 'RAED' });
+  ring.futexWaitv(1, [{ memory: region, expected: 0 }]);
+  // @ts-expect-error: the kernel must be told what to expect
+  ring.futexWaitv(1, [{ memory: region }]);
+  same<ChildStatus, ReturnType<typeof decodeChildStatus>>(true);
+  same<EpollEvent[], ReturnType<typeof decodeEpollEvents>>(true);
+  // @ts-expect-error: an epoll set watches descriptors, not registered files
+  ring.epollCtl(1, 3, 1, file, { events: 1, data: 0 });
 }
 
 export async function proactor(): Promise<void> {

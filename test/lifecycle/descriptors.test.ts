@@ -21,6 +21,12 @@ import { withoutUring } from '../support/skip.ts';
 const ROUNDS = 100;
 const withoutListen = probe().opcodes.has('LISTEN') ? false : 'this kernel lacks LISTEN (6.11)';
 
+const needsPipe = { skip: probe().opcodes.has('PIPE') ? false : 'this kernel lacks PIPE (6.16)' };
+
+function pipeEnds(paths: readonly string[]): number {
+  return paths.filter((path) => path.startsWith('pipe:')).length;
+}
+
 /** Resolves with a descriptor, which it closes, or with the code of the error. */
 async function settle(promise: Promise<number>): Promise<string> {
   try {
@@ -147,6 +153,25 @@ describe('hazard 3: descriptors that nobody reaped', { skip: withoutUring }, () 
     assert.deepEqual(await once(worker, 'message'), [8]);
     await worker.terminate();
     assert.equal(openFiles().filter((path) => path === '/dev/zero').length, 0);
+  });
+
+  it('are closed with the worker, pipes too: their results say nothing', needsPipe, async () => {
+    const before = openFiles();
+    const program = `
+      import { parentPort } from 'node:worker_threads';
+      const { Ring } = await import('${import.meta.resolve('annulus/uring')}');
+      const { Region } = await import('${import.meta.resolve('annulus/memory')}');
+      const ring = new Ring({ entries: 16 });
+      const memory = Region.allocate(4096);
+      for (let i = 0; i < 8; i++) ring.pipe(i, memory.bytes.subarray(i * 8, i * 8 + 8));
+      parentPort.postMessage([ring.submit()]);
+      setInterval(() => {}, 1000);`;
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(program)}`));
+    const [[submitted]] = (await once(worker, 'message')) as [[number]];
+    assert.equal(submitted, 8);
+    assert.ok(pipeEnds(openFiles()) >= pipeEnds(before) + 16, 'they were open');
+    await worker.terminate();
+    assert.equal(pipeEnds(openFiles()), pipeEnds(before));
   });
 });
 

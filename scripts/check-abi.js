@@ -163,7 +163,7 @@ const structs = new Map([
         BUF_INDEX: ['io_uring_sqe.buf_index'],
         FILE_INDEX: ['io_uring_sqe.file_index'],
         ADDR3_LOW: ['io_uring_sqe.addr3'],
-        ATTR_LOW: ['io_uring_sqe.attr_ptr', 'io_uring_sqe.__pad2'],
+        ATTR_LOW: ['io_uring_sqe.attr_type_mask', 'io_uring_sqe.__pad2'],
       },
     },
   ],

@@ -20,6 +20,7 @@ export {
 } from '../sys/abi.ts';
 export { CLD, EPOLL, EPOLL_CTL, FADVISE, FALLOC, MADVISE, P, RESOLVE, RWF } from '../sys/abi.ts';
 export { SPLICE, SYNC_RANGE, TIMEOUT, W, XATTR } from '../sys/abi.ts';
+export { REGISTER_NAMES } from '../sys/abi.ts';
 export type { RegisterName } from '../sys/abi.ts';
 export { BufferGroup, bufferIdOf, BufferRing, ProvidedBuffers } from './buffers.ts';
 export type { BufferOptions, BufferRingOptions, BufferRingStatus } from './buffers.ts';
@@ -48,7 +49,7 @@ export type { Opcode, OpcodeName } from './opcodes.ts';
 export { decodePipe } from './pipes.ts';
 export { probe } from './probe.ts';
 export type { Probe } from './probe.ts';
-export type { CloneOptions, TagOptions } from './register/buffers.ts';
+export type { BufferSource, CloneOptions, TagOptions } from './register/buffers.ts';
 export { CLOCK } from './register/control.ts';
 export type { SyncCancelTarget } from './register/cancel.ts';
 export type { CancelTarget } from './cancel-target.ts';

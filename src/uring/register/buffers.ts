@@ -2,7 +2,7 @@
  * Registered memory: looked up and pinned once instead of at every request.
  */
 import { CLONE, RSRC_FLAG, RSRC_REGISTER, RSRC_UPDATE2, SIZEOF } from '../../sys/abi.ts';
-import { checkInteger, invalidArgValue } from '../../sys/errors.ts';
+import { checkInteger, invalidArgType, invalidArgValue } from '../../sys/errors.ts';
 import { pin, unpin } from '../../memory/pins.ts';
 import { requireRegion } from '../../memory/region.ts';
 import { FixedBuffer } from '../descriptors.ts';
@@ -21,7 +21,7 @@ export interface TagOptions {
   readonly tags?: readonly number[];
 }
 
-/** Which buffers {@link BufferRegistrations.cloneBuffers} takes, and where they go. */
+/** Which buffers `cloneBuffers()` takes, and where they go. */
 export interface CloneOptions {
   /** First slot of the other ring. Default 0. */
   readonly from?: number;
@@ -31,6 +31,12 @@ export interface CloneOptions {
   readonly to?: number;
   /** Replaces buffers this ring has already. Without it there must be none. */
   readonly replace?: boolean;
+}
+
+/** What has registered buffers: a ring. */
+export interface BufferSource {
+  /** The ring's registrations. */
+  readonly register: object;
 }
 
 /** One registered range, and what keeps it alive. */
@@ -46,7 +52,7 @@ export abstract class BufferRegistrations extends RegisterCalls {
 
   /**
    * Registers memory, so that `readFixed()` and `writeFixed()` need not map it each time. The memory
-   * stays pinned until {@link BufferRegistrations.unregisterBuffers}; with a tag, until the tag's
+   * stays pinned until `unregisterBuffers()`; with a tag, until the tag's
    * completion is reaped. Linux 5.1.
    *
    * @param memories - Regions, or views into them; 1 to 16384 of at most 1 GiB each.
@@ -85,7 +91,7 @@ export abstract class BufferRegistrations extends RegisterCalls {
    * Fills slots from `first` on, replacing what they have. Requests in flight keep what they were
    * prepared with. Linux 5.13.
    *
-   * @throws {SystemError} As {@link BufferRegistrations.buffers}; the slots before the refused one
+   * @throws {SystemError} As `buffers()`; the slots before the refused one
    *   are filled all the same.
    */
   updateBuffers(first: number, memories: readonly Memory[], options?: TagOptions): FixedBuffer[] {
@@ -129,11 +135,11 @@ export abstract class BufferRegistrations extends RegisterCalls {
    *
    * @returns This ring's handles of the slots that are not empty.
    */
-  cloneBuffers(
-    source: { readonly register: BufferRegistrations },
-    options: CloneOptions = {},
-  ): FixedBuffer[] {
+  cloneBuffers(source: BufferSource, options: CloneOptions = {}): FixedBuffer[] {
     const { register } = source;
+    if (!(register instanceof BufferRegistrations)) {
+      throw invalidArgType('source', 'a Ring', source);
+    }
     const { from = 0, to = 0, replace = false } = options;
     checkInteger('from', from, 0, MAX_BUFFERS - 1);
     const count = options.count ?? register.#slots.length - from;

@@ -6,7 +6,7 @@ import { cpus as processors } from 'node:os';
 
 import { REGISTER, RESTRICTION } from '../../sys/abi.ts';
 import type { RegisterName } from '../../sys/abi.ts';
-import { checkInteger, ERRNO, invalidArgValue } from '../../sys/errors.ts';
+import { checkInteger, ERRNO, invalidArgValue, invalidState } from '../../sys/errors.ts';
 import { OP } from '../opcodes.ts';
 import type { OpcodeName } from '../opcodes.ts';
 import { FileRegistrations } from './files.ts';
@@ -59,7 +59,7 @@ export abstract class ControlRegistrations extends FileRegistrations {
     this.call(name, Int32Array.of(fd), 1);
   }
 
-  /** Ends {@link ControlRegistrations.eventfd}. Linux 5.2. */
+  /** Ends `eventfd()`. Linux 5.2. */
   unregisterEventfd(): void {
     this.call('UNREGISTER_EVENTFD', null, 0);
   }
@@ -170,7 +170,7 @@ export abstract class ControlRegistrations extends FileRegistrations {
     return this.#napi('REGISTER_NAPI', busyPollUs, preferBusyPoll);
   }
 
-  /** Ends {@link ControlRegistrations.napi}; returns the settings there were. Linux 6.9. */
+  /** Ends `napi()`; returns the settings there were. Linux 6.9. */
   unregisterNapi(): Required<NapiOptions> {
     return this.#napi('UNREGISTER_NAPI', 0, false);
   }
@@ -200,9 +200,10 @@ export abstract class ControlRegistrations extends FileRegistrations {
     return this.ringIndex;
   }
 
-  /** Ends {@link ControlRegistrations.ringFd}. Linux 5.18. */
+  /** Ends `ringFd()`. Linux 5.18. */
   unregisterRingFd(): void {
     if (this.ringIndex < 0) return;
+    if (this.fd < 0) throw invalidState('A ring without a descriptor ends with close().');
     this.call('UNREGISTER_RING_FDS', Int32Array.of(this.ringIndex, 0, 0, 0), 1);
     this.ringIndex = -1;
   }

@@ -63,6 +63,17 @@ export function textOf(memory: Uint8Array, length: number = memory.length): stri
   return Buffer.from(memory.subarray(0, length)).toString();
 }
 
+/** Tokens and results of completions, by token. */
+export function byToken(completions: readonly Completion[]): [token: number, result: number][] {
+  const pairs = completions.map(({ token, result }): [number, number] => [token, result]);
+  return pairs.toSorted((a, b) => a[0] - b[0]);
+}
+
+/** Numbers from the least to the greatest. */
+export function ascending(numbers: readonly number[]): number[] {
+  return numbers.toSorted((a, b) => a - b);
+}
+
 /** Results in the order of the tokens given. */
 export function resultsOf(ring: Ring, ...tokens: number[]): (number | undefined)[] {
   const results = finish(ring);

@@ -10,7 +10,7 @@ import { EPOLL, Ring } from 'annulus/uring';
 import type { CancelTarget } from 'annulus/uring';
 
 import { pair } from '../../unit/support/pair.js';
-import { finish, needs, take } from '../../support/uring.js';
+import { ascending, byToken, finish, needs, take } from '../../support/uring.js';
 
 const [ENOENT, EINVAL, ECANCELED] = [-2, -22, -125];
 const HOUR = 3_600_000;
@@ -25,7 +25,7 @@ function cancel(ring: Ring, target: CancelTarget): [number, number[]] {
   while (found.length <= result) found.push(...take(ring));
   const ended = found.filter(({ token }) => token !== CANCEL_TOKEN);
   for (const each of ended) assert.equal(each.result, ECANCELED);
-  return [result, ended.map(({ token }) => token).toSorted((a, b) => a - b)];
+  return [result, ascending(ended.map(({ token }) => token))];
 }
 
 describe('io-cancel', needs('ASYNC_CANCEL', 'READ', 'POLL_ADD'), () => {
@@ -39,7 +39,7 @@ describe('io-cancel', needs('ASYNC_CANCEL', 'READ', 'POLL_ADD'), () => {
     ring.submit();
     ring.cancelMatching(CANCEL_TOKEN, { token: 5, key });
     const first = take(ring, 2);
-    assert.deepEqual(first.map(({ token, result }) => [token, result]).toSorted(), [
+    assert.deepEqual(byToken(first), [
       [5, ECANCELED],
       [CANCEL_TOKEN, 0],
     ]);
@@ -76,15 +76,10 @@ describe('io-cancel', needs('ASYNC_CANCEL', 'READ', 'POLL_ADD'), () => {
     assert.deepEqual(cancel(ring, { fd: one.reader, all: true }), [2, [1, 2]]);
     assert.equal(ring.inFlight, 2);
     ring.cancelFd(CANCEL_TOKEN, two.reader);
-    assert.deepEqual(
-      take(ring, 2)
-        .map(({ token, result }) => [token, result])
-        .toSorted(),
-      [
-        [3, ECANCELED],
-        [CANCEL_TOKEN, 1],
-      ],
-    );
+    assert.deepEqual(byToken(take(ring, 2)), [
+      [3, ECANCELED],
+      [CANCEL_TOKEN, 1],
+    ]);
   });
 
   it('by registered file', () => {
@@ -141,7 +136,7 @@ describe('io-cancel', needs('ASYNC_CANCEL', 'READ', 'POLL_ADD'), () => {
     const [, ended] = cancel(ring, { all: true });
     const rest = [...finish(ring)];
     for (const [, result] of rest) assert.equal(result, ECANCELED);
-    assert.deepEqual([...ended, ...rest.map(([token]) => token)].toSorted(), [1, 2, 3]);
+    assert.deepEqual(ascending([...ended, ...rest.map(([token]) => token)]), [1, 2, 3]);
     assert.equal(ring.inFlight, 0);
   });
 

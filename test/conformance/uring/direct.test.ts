@@ -12,7 +12,15 @@ import { AF, decodePipe, FILE_INDEX_ALLOC, RESOLVE, Ring, SOCK, SQE } from 'annu
 import { socketName } from '#src/sys/linux.js';
 import { decodeSocketAddress } from '#src/uring/sockaddr.js';
 
-import { Folder, finish, memoryOf, needs, resultsOf, runOne } from '../../support/uring.js';
+import {
+  ascending,
+  Folder,
+  finish,
+  memoryOf,
+  needs,
+  resultsOf,
+  runOne,
+} from '../../support/uring.js';
 import { take, textOf } from '../../support/uring.js';
 
 const [ENXIO, EBADF, EINVAL, ENFILE, ECANCELED] = [-6, -9, -22, -23, -125];
@@ -72,7 +80,7 @@ describe('open-direct', needs('OPENAT2'), () => {
     const open = (): number =>
       runOne(ring, (token) => ring.openatDirect(token, FILE_INDEX_ALLOC, folder.at('f'), O_RDONLY));
     const slots = [open(), open(), open()];
-    assert.deepEqual(slots.toSorted(), [0, 1, 2]);
+    assert.deepEqual(ascending(slots), [0, 1, 2]);
     assert.equal(open(), ENFILE);
     for (const slot of slots) assert.equal(contentOf(ring, slot), 'x');
     assert.equal(
@@ -308,7 +316,7 @@ describe('direct sockets', needs('LISTEN', 'BIND', 'FIXED_FD_INSTALL'), () => {
     ring.submit();
     const clients = [connected(port), connected(port)];
     const found = take(ring, 2);
-    assert.deepEqual(found.map(({ result }) => result).toSorted(), [1, 2]);
+    assert.deepEqual(ascending(found.map(({ result }) => result)), [1, 2]);
     assert.ok(found.every(({ more }) => more));
     clients.push(connected(port));
     assert.deepEqual(take(ring), [{ token: 1, result: ENFILE, more: false }]);

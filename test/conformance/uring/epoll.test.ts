@@ -11,7 +11,7 @@ import { createEpoll, decodeEpollEvents, EPOLL, EPOLL_CTL, Ring } from 'annulus/
 import type { EpollEvent } from 'annulus/uring';
 
 import { pair } from '../../unit/support/pair.js';
-import { Folder, finish, needs, resultsOf, runOne } from '../../support/uring.js';
+import { ascending, Folder, finish, needs, resultsOf, runOne } from '../../support/uring.js';
 
 const [EPERM, ENOENT, EBADF, EEXIST] = [-1, -2, -9, -17];
 const [EINVAL, ECANCELED] = [-22, -125];
@@ -114,7 +114,7 @@ describe('epoll_wait', needs('EPOLL_CTL', 'EPOLL_WAIT'), () => {
       set.ctl(EPOLL_CTL.ADD, ends.reader, { events: EPOLL.OUT | EPOLL.ONESHOT, data });
     });
     const found = [...set.wait(3), ...set.wait(3)];
-    assert.deepEqual(found.map(({ data }) => data).toSorted(), [0, 1, 2, 3, 4]);
+    assert.deepEqual(ascending(found.map(({ data }) => data)), [0, 1, 2, 3, 4]);
     const edge = { events: EPOLL.OUT | EPOLL.ET, data: 77 };
     set.ctl(EPOLL_CTL.MOD, all[0]!.reader, edge);
     assert.deepEqual(set.wait(), [{ events: EPOLL.OUT, data: 77 }]);

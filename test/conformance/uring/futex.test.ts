@@ -8,7 +8,7 @@ import { describe, it } from 'node:test';
 import { alloc, Region } from 'annulus';
 import { Ring } from 'annulus/uring';
 
-import { finish, needs, resultsOf, runOne, take } from '../../support/uring.js';
+import { byToken, finish, needs, resultsOf, runOne, take } from '../../support/uring.js';
 
 const [EAGAIN, ETIME, ECANCELED] = [-11, -62, -125];
 
@@ -67,15 +67,12 @@ describe('futex', needs('FUTEX_WAIT', 'FUTEX_WAKE'), () => {
     ring.submit();
     ring.futexWake(10, memory[0]!, 3);
     const found = take(ring, 4);
-    assert.deepEqual(
-      found.map(({ token, result }) => [token, result]).toSorted((a, b) => a[0]! - b[0]!),
-      [
-        [1, 0],
-        [2, 0],
-        [3, 0],
-        [10, 3],
-      ],
-    );
+    assert.deepEqual(byToken(found), [
+      [1, 0],
+      [2, 0],
+      [3, 0],
+      [10, 3],
+    ]);
     ring.futexWake(11, memory[0]!, 100);
     assert.deepEqual(resultsOf(ring, 4, 11), [0, 1]);
     assert.equal(
@@ -92,15 +89,10 @@ describe('futex', needs('FUTEX_WAIT', 'FUTEX_WAKE'), () => {
     ring.futexWait(2, memory[0]!, 0, { mask: 0x8000_0000 });
     ring.submit();
     ring.futexWake(3, memory[0]!, 100, { mask: 0x8000_0000 });
-    assert.deepEqual(
-      take(ring, 2)
-        .map(({ token, result }) => [token, result])
-        .toSorted(),
-      [
-        [2, 0],
-        [3, 1],
-      ],
-    );
+    assert.deepEqual(byToken(take(ring, 2)), [
+      [2, 0],
+      [3, 1],
+    ]);
     ring.futexWake(4, memory[0]!, 100, { mask: 0b11 });
     assert.deepEqual(resultsOf(ring, 1, 4), [0, 1]);
     assert.throws(() => ring.futexWait(1, memory[0]!, 0, { mask: 0 }), {

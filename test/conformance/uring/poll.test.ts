@@ -9,7 +9,8 @@ import { describe, it } from 'node:test';
 import { alloc } from 'annulus';
 import { EPOLL, Ring, SQE } from 'annulus/uring';
 
-import { Ends, pair } from '../../unit/support/pair.js';
+import { pair } from '../../unit/support/pair.js';
+import type { Ends } from '../../unit/support/pair.js';
 import { finish, needs, resultsOf, runOne, take } from '../../support/uring.js';
 
 const [ENOENT, EBADF, EINVAL, ECANCELED] = [-2, -9, -22, -125];

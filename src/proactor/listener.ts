@@ -116,7 +116,11 @@ export class Listener implements AsyncIterable<number> {
     }
   }
 
-  /** The connections, until the listener is closed or the loop is left. */
+  /**
+   * The connections, until the listener is closed or the loop is left.
+   *
+   * @yields Descriptors, each its taker's to close.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<number, void, undefined> {
     const { signal } = this.#end;
     while (!signal.aborted) {

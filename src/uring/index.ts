@@ -20,7 +20,7 @@ export {
 } from '../sys/abi.ts';
 export { CLD, EPOLL, EPOLL_CTL, FADVISE, FALLOC, MADVISE, P, RESOLVE, RWF } from '../sys/abi.ts';
 export { SPLICE, SYNC_RANGE, TIMEOUT, W, XATTR } from '../sys/abi.ts';
-export { REGISTER_NAMES } from '../sys/abi.ts';
+export { IPV6, REGISTER_NAMES, TCP } from '../sys/abi.ts';
 export type { RegisterName } from '../sys/abi.ts';
 export { BufferGroup, bufferIdOf, BufferRing, ProvidedBuffers } from './buffers.ts';
 export type { BufferOptions, BufferRingOptions, BufferRingStatus } from './buffers.ts';

@@ -1,285 +1,261 @@
 /**
- * Messages between rings: completions, registered files, and rings of other threads.
+ * Messages: several pieces of memory, addresses, control messages and passed descriptors.
  */
 
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { readSync, writeSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { Worker } from 'node:worker_threads';
 
 import { alloc } from 'annulus';
-import { Ring, sendMessage, SETUP } from 'annulus/uring';
+import { AF, controlBytes, MSG_FLAG, passDescriptors, passedDescriptors } from 'annulus/uring';
+import { Ring, SCM, SO, SOCK, SocketMessage, SOL } from 'annulus/uring';
 
-import { DEFERRED, Folder, needs, registers, runOne, take } from '../../support/uring.ts';
-import { root } from '../../unit/support/processes.ts';
+import { setSocketOption, syscall } from '#src/sys/linux.js';
+import { census } from '../../support/census.ts';
+import { addressOf, collectOf, isOpen, Sockets } from '../../support/sockets.ts';
+import { Folder, memoryOf, needs, runOne, textOf } from '../../support/uring.ts';
 
-const [EBADF, ENFILE, EINVAL, EBADFD] = [-9, -23, -22, -77];
-const stale = { code: 'ERR_ANNULUS_STALE_FILE' };
+const EBADF = -9;
+const [F_GETFD, FD_CLOEXEC] = [1, 1];
 
-describe('a message to a ring', needs('MSG_RING'), () => {
-  it('completes there with the token and the result given', () => {
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 8 });
-    for (const result of [0, 1, -1, 2 ** 31 - 1, -(2 ** 31)]) {
-      assert.equal(
-        runOne(source, (token) => source.messageRing(token, target, 5, result)),
-        0,
-      );
-      assert.deepEqual(take(target, 0), [{ token: 5, result, more: false }]);
-    }
-    assert.equal(target.inFlight, 0, 'a message is no request of the target');
-  });
+/** Sends a message of one socket and receives it on another; what the two completed with. */
+function exchange(
+  ring: Ring,
+  [near, far]: [number, number],
+  message: SocketMessage,
+  into: SocketMessage,
+): [sent: number, received: number] {
+  const sent = runOne(ring, (token) => ring.sendmsg(token, near, message));
+  return [sent, runOne(ring, (token) => ring.recvmsg(token, far, into))];
+}
 
-  it('can be sent by descriptor, and to oneself', () => {
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 8 });
-    runOne(source, (token) => source.messageRing(token, target.fd, 1, 10));
-    assert.equal(take(target, 0)[0]!.result, 10);
-    source.messageRing(2, source, 3, 30);
-    const results = new Map(take(source, 2).map(({ token, result }) => [token, result]));
-    assert.deepEqual([results.get(2), results.get(3)], [0, 30]);
-    assert.equal(source.inFlight, 0);
-  });
-
-  it('wakes a ring that waits for its requests', () => {
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 8 });
-    target.timeout(1, 60_000);
-    target.submit();
-    runOne(source, (token) => source.messageRing(token, target, 2, 0));
-    assert.deepEqual(take(target), [{ token: 2, result: 0, more: false }]);
-    assert.equal(target.inFlight, 1);
-  });
-
-  it('is refused where the target is no ring', () => {
-    using folder = new Folder();
-    using source = new Ring({ entries: 8 });
-    const fd = folder.open();
-    assert.equal(
-      runOne(source, (token) => source.messageRing(token, fd, 1, 0)),
-      EBADFD,
-    );
-    assert.equal(
-      runOne(source, (token) => source.messageRing(token, 1_000_000, 1, 0)),
-      EBADF,
-    );
-  });
-
-  it('is refused where the target is disabled or closed', () => {
-    using source = new Ring({ entries: 8 });
-    using disabled = new Ring({ entries: 8, flags: SETUP.R_DISABLED });
-    assert.equal(
-      runOne(source, (token) => source.messageRing(token, disabled, 1, 0)),
-      EBADFD,
-    );
-    disabled.register.enable();
-    assert.equal(
-      runOne(source, (token) => source.messageRing(token, disabled, 1, 0)),
-      0,
-    );
-    const closed = new Ring({ entries: 8 });
-    closed.close();
-    assert.throws(() => source.messageRing(1, closed, 1, 0), { code: 'ERR_ANNULUS_CLOSED' });
-  });
-
-  it('is refused with arguments that cannot be, and prepares nothing', () => {
+describe('sendmsg and recvmsg', needs('SENDMSG', 'RECVMSG', 'SOCKET', 'BIND'), () => {
+  it('gather from several pieces of memory and scatter into several', () => {
     using ring = new Ring({ entries: 8 });
-    for (const [token, result] of [
-      [-1, 0],
-      [2 ** 31, 0],
-      [0, 2 ** 31],
-      [0, 0.5],
-    ] as const) {
-      assert.throws(() => ring.messageRing(1, ring, token, result), { code: 'ERR_OUT_OF_RANGE' });
-    }
-    assert.throws(() => ring.messageRing(1, ring, 1, 0, { flags: 1 << 5 }), {
-      code: 'ERR_OUT_OF_RANGE',
+    using sockets = new Sockets();
+    using message = new SocketMessage({ memories: ['one', 'two', 'three'].map(memoryOf) });
+    const memories = [alloc(4), alloc(2), alloc(64).subarray(8)];
+    using into = new SocketMessage({ memories });
+    assert.deepEqual(exchange(ring, sockets.pair(), message, into), [11, 11]);
+    assert.deepEqual(
+      memories.map((memory) => textOf(memory).replaceAll('\0', '')),
+      ['onet', 'wo', 'three'],
+    );
+    assert.equal(into.sender, undefined);
+    assert.deepEqual(into.control, []);
+  });
+
+  for (const address of ['127.0.0.1', '::1']) {
+    it(`name the destination and the sender: ${address}`, () => {
+      using ring = new Ring({ entries: 8 });
+      using sockets = new Sockets();
+      const near = sockets.bound({ address, port: 0 }, SOCK.DGRAM);
+      const far = sockets.bound({ address, port: 0 }, SOCK.DGRAM);
+      using message = new SocketMessage({
+        memories: [memoryOf('gram')],
+        address: addressOf(far),
+      });
+      const memory = alloc(8);
+      using into = new SocketMessage({ memories: [memory] });
+      assert.deepEqual(exchange(ring, [near, far], message, into), [4, 4]);
+      assert.equal(textOf(memory, 4), 'gram');
+      assert.deepEqual(into.sender, addressOf(near));
     });
+  }
+
+  it('name Unix sockets, by path and by abstract name', () => {
+    using folder = new Folder();
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    const from = { path: `\0annulus-from-${process.pid}` };
+    const to = { path: folder.at('to') };
+    const [near, far] = [sockets.bound(from, SOCK.DGRAM), sockets.bound(to, SOCK.DGRAM)];
+    using message = new SocketMessage({ memories: [memoryOf('gram')], address: to });
+    using into = new SocketMessage({ memories: [alloc(8)] });
+    assert.deepEqual(exchange(ring, [near, far], message, into), [4, 4]);
+    assert.deepEqual(into.sender, from);
+    message.setAddress(from);
+    assert.deepEqual(exchange(ring, [far, near], message, into), [4, 4]);
+    assert.deepEqual(into.sender, to);
+  });
+
+  it('report a message that was cut off', () => {
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    using message = new SocketMessage({ memories: [memoryOf('too long')] });
+    using into = new SocketMessage({ memories: [alloc(3)] });
+    const ends = sockets.pair(SOCK.DGRAM);
+    assert.deepEqual(exchange(ring, ends, message, into), [8, 3]);
+    assert.notEqual(into.flags & MSG_FLAG.TRUNC, 0);
+    using roomy = new SocketMessage({ memories: [alloc(16)] });
+    assert.deepEqual(exchange(ring, ends, message, roomy), [8, 8]);
+    assert.equal(roomy.flags & MSG_FLAG.TRUNC, 0);
+  });
+
+  it('can be used again and again, by one request at a time', () => {
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    const [near, far] = sockets.pair();
+    const memory = alloc(4);
+    using into = new SocketMessage({ memories: [memory] });
+    for (const text of ['one.', 'two.', 'tri.']) {
+      using message = new SocketMessage({ memories: [memoryOf(text)] });
+      assert.deepEqual(exchange(ring, [near, far], message, into), [4, 4]);
+      assert.equal(textOf(memory), text);
+    }
+    ring.recvmsg(1, far, into);
+    assert.throws(() => ring.recvmsg(2, far, into), { code: 'ERR_REGION_BUSY' });
+    assert.throws(() => into.close(), { code: 'ERR_REGION_BUSY' });
+    ring.send(3, near, memory);
+    collectOf(ring, 1, 3);
+    into.close();
+  });
+
+  it('hazard 22: keep what the kernel reads and writes until they complete', () => {
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    const [near, far] = sockets.pair();
+    const memory = alloc(4);
+    const receive = (): void => {
+      // Nobody but the request has the message and its own memory.
+      ring.recvmsg(1, far, new SocketMessage({ memories: [memory], controlSpace: 64 }));
+    };
+    receive();
+    ring.submit();
+    globalThis.gc?.();
+    for (let i = 0; i < 64; i++) alloc(4096).fill(0xff);
+    ring.send(2, near, memoryOf('kept'));
+    assert.deepEqual(
+      collectOf(ring, 1, 2).map(({ result }) => result),
+      [4, 4],
+    );
+    assert.equal(textOf(memory), 'kept');
+  });
+
+  it('refuse what is no message, and memory of nobody', () => {
+    using ring = new Ring({ entries: 8 });
+    assert.throws(() => ring.sendmsg(1, 0, {} as SocketMessage), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => new SocketMessage({ memories: [new Uint8Array(8)] }), {
+      code: 'ERR_ANNULUS_NOT_A_REGION',
+    });
+    assert.throws(() => new SocketMessage({ memories: Array(1025).fill(alloc(1)) }), {
+      code: 'ERR_INVALID_ARG_VALUE',
+      message: /Received 1025/,
+    });
+    using message = new SocketMessage({ controlSpace: 16 });
+    assert.throws(() => message.setControl([passDescriptors([0])]), { code: 'ERR_OUT_OF_RANGE' });
     assert.equal(ring.unsubmitted, 0);
   });
-
-  it('passes completion flags on', () => {
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 8 });
-    const flags = 0x12340000 | 2;
-    runOne(source, (token) => source.messageRing(token, target, 1, 0, { flags }));
-    let seen = 0;
-    target.drain((_token, _result, bits) => (seen = bits));
-    assert.equal(seen, flags);
-    runOne(source, (token) => source.messageRing(token, target, 1, 0));
-    target.drain((_token, _result, bits) => (seen = bits));
-    assert.equal(seen, 0, 'and the next entry has none');
-  });
-
-  it('reaches a ring whose completions wait for its thread', () => {
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 8, flags: DEFERRED });
-    runOne(source, (token) => source.messageRing(token, target, 4, 40));
-    assert.equal(target.ready, 0);
-    assert.deepEqual(take(target, 0), [{ token: 4, result: 40, more: false }]);
-  });
-
-  it('overflows into the backlog of the target, and none is lost', () => {
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 1, completionEntries: 2 });
-    for (let i = 0; i < 40; i++) {
-      runOne(source, (token) => source.messageRing(token, target, i, i * 3));
-    }
-    const seen = new Map<number, number>();
-    while (seen.size < 40) {
-      if (target.drain((token, result) => seen.set(token, result)) === 0) break;
-    }
-    assert.deepEqual(
-      [...seen],
-      Array.from({ length: 40 }, (_, i) => [i, i * 3]),
-    );
-    assert.ok(target.stats.overflows > 0);
-  });
-
-  it('crosses threads', async () => {
-    using ring = new Ring({ entries: 8 });
-    const worker = new Worker(
-      `const { workerData } = require('node:worker_threads');
-       import(workerData.module).then(({ Ring }) => {
-         const ring = new Ring({ entries: 8 });
-         for (let i = 0; i < 100; i++) {
-           ring.messageRing(1, workerData.fd, i, i);
-           ring.submitAndWait(1);
-           ring.drain((_, result) => { if (result !== 0) throw new Error(String(result)); });
-         }
-         ring.close();
-       });`,
-      {
-        eval: true,
-        workerData: { fd: ring.fd, module: new URL('dist/uring/index.js', `file://${root}`).href },
-      },
-    );
-    const [code] = (await once(worker, 'exit')) as [number];
-    assert.equal(code, 0);
-    const seen: number[] = [];
-    while (ring.drain((token, result) => seen.push(token, result)) > 0);
-    assert.deepEqual(
-      seen,
-      Array.from({ length: 200 }, (_, i) => i >> 1),
-    );
-  });
 });
 
-describe('a file sent to a ring', needs('MSG_RING'), () => {
-  it('arrives in a slot of the receiver, and stays with the sender', () => {
-    using folder = new Folder();
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 8 });
-    const [file] = source.register.files([folder.open('sent')]);
-    target.register.sparseFiles(4);
-    const slot = 2;
-    assert.equal(
-      runOne(source, (token) => source.messageFile(token, target, file!, { targetToken: 6, slot })),
-      0,
-    );
-    assert.deepEqual(take(target, 0), [{ token: 6, result: 0, more: false }]);
-    const memory = alloc(4);
-    const arrived = target.register.fixedFile(slot);
-    for (const [ring, handle] of [
-      [target, arrived],
-      [source, file!],
-    ] as const) {
-      assert.equal(
-        runOne(ring, (token) => ring.read(token, handle, memory, { position: 0 })),
-        4,
-      );
+describe('control messages', needs('SENDMSG', 'RECVMSG'), () => {
+  it('pass descriptors, which arrive close-on-exec', () => {
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    const [reader, writer] = sockets.pair();
+    const before = census().fds.length;
+    using message = new SocketMessage({
+      memories: [memoryOf('fds')],
+      control: [passDescriptors([reader, writer])],
+    });
+    using into = new SocketMessage({ memories: [alloc(8)], controlSpace: controlBytes(8) });
+    assert.deepEqual(exchange(ring, sockets.pair(), message, into), [3, 3]);
+    const [gotReader, gotWriter] = passedDescriptors(into.control).map((fd) => sockets.own(fd));
+    assert.equal(into.control.length, 1);
+    for (const fd of [gotReader!, gotWriter!]) {
+      assert.equal(syscall('fcntl', fd, F_GETFD, 0), FD_CLOEXEC);
     }
-    assert.equal(Buffer.from(memory).toString(), 'sent');
+    writeSync(gotWriter!, 'through');
+    const bytes = new Uint8Array(16);
+    assert.equal(readSync(reader, bytes), 7);
+    writeSync(writer, 'and back');
+    assert.equal(readSync(gotReader!, bytes), 8);
+    assert.equal(census().fds.length, before + 2 + 2, 'the pair they came through, and they');
   });
 
-  it('makes the handle of what it replaces out of date', () => {
-    using folder = new Folder();
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 8 });
-    const fd = folder.open('x');
-    const [file] = source.register.files([fd]);
-    const [first, second] = target.register.files([fd, fd]);
-    runOne(source, (token) => source.messageFile(token, target, file!, { slot: 0 }));
-    assert.throws(() => target.fsync(1, first!), stale);
-    // By descriptor, as from another thread, the receiver has to say so itself.
-    runOne(source, (token) => source.messageFile(token, target.fd, file!, { slot: 1 }));
-    target.fsync(1, second!);
-    const arrived = target.register.arrivedFile(1);
-    assert.throws(() => target.fsync(2, second!), stale);
-    target.fsync(2, arrived);
+  it('leave nothing open of what does not fit, and say so', () => {
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    const ends = sockets.pair();
+    const before = census().fds.length;
+    using message = new SocketMessage({
+      memories: [memoryOf('fds')],
+      control: [passDescriptors([ends[0], ends[1], ends[0]])],
+    });
+    using one = new SocketMessage({ memories: [alloc(8)], controlSpace: controlBytes(8) });
+    assert.deepEqual(exchange(ring, ends, message, one), [3, 3]);
+    assert.notEqual(one.flags & MSG_FLAG.CTRUNC, 0);
+    const arrived = passedDescriptors(one.control).map((fd) => sockets.own(fd));
+    assert.equal(arrived.length, 2);
+    using none = new SocketMessage({ memories: [alloc(8)] });
+    assert.deepEqual(exchange(ring, ends, message, none), [3, 3]);
+    assert.notEqual(none.flags & MSG_FLAG.CTRUNC, 0);
+    assert.deepEqual(none.control, []);
+    assert.equal(census().fds.length, before + arrived.length);
   });
 
-  it('takes a slot the kernel chooses, until there is none', () => {
-    using folder = new Folder();
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 8 });
-    const [file] = source.register.files([folder.open('x')]);
-    target.register.sparseFiles(2);
-    const results = [0, 1, 2].map((targetToken) =>
-      runOne(source, (token) => source.messageFile(token, target, file!, { targetToken })),
-    );
-    assert.deepEqual(results, [0, 1, ENFILE]);
-    assert.deepEqual(
-      take(target, 0).map(({ token, result }) => [token, result]),
-      [
-        [0, 0],
-        [1, 1],
-      ],
-    );
-  });
-
-  it('arrives without a word if asked to', () => {
-    using folder = new Folder();
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 8 });
-    const [file] = source.register.files([folder.open('x')]);
-    target.register.sparseFiles(1);
+  it('fail for descriptors that are not open, and send nothing', () => {
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    const [near] = sockets.pair();
+    assert.equal(isOpen(1_000_000), false);
+    using message = new SocketMessage({
+      memories: [memoryOf('x')],
+      control: [passDescriptors([1_000_000])],
+    });
     assert.equal(
-      runOne(source, (token) => source.messageFile(token, target, file!, { silent: true })),
-      0,
-    );
-    assert.deepEqual(take(target, 0), []);
-    assert.equal(
-      runOne(target, (token) => target.fsync(token, target.register.fixedFile(0))),
-      0,
-    );
-  });
-
-  it('is refused from an empty slot, and to oneself', () => {
-    using source = new Ring({ entries: 8 });
-    using target = new Ring({ entries: 8 });
-    const [empty] = source.register.files([-1]);
-    target.register.sparseFiles(1);
-    assert.equal(
-      runOne(source, (token) => source.messageFile(token, target, empty!)),
+      runOne(ring, (token) => ring.sendmsg(token, near, message)),
       EBADF,
     );
-    assert.equal(
-      runOne(source, (token) => source.messageFile(token, source, empty!)),
-      EINVAL,
-    );
-  });
-});
-
-describe('a message without a ring', registers('REGISTER_SEND_MSG_RING'), () => {
-  it('completes at the target like any other', () => {
-    using target = new Ring({ entries: 8 });
-    sendMessage(target, 3, -7);
-    sendMessage(target.fd, 4, 8, { flags: 0x10000 });
-    assert.deepEqual(
-      take(target, 0).map(({ token, result }) => [token, result]),
-      [
-        [3, -7],
-        [4, 8],
-      ],
-    );
-    assert.equal(target.inFlight, 0);
   });
 
-  it('throws where the target is none', () => {
-    using folder = new Folder();
-    assert.throws(() => sendMessage(folder.open(), 1, 0), { code: 'EBADFD' });
-    assert.throws(() => sendMessage(1_000_000, 1, 0), { code: 'EBADF' });
-    assert.throws(() => sendMessage(-1, 1, 0), { code: 'ERR_OUT_OF_RANGE' });
+  it('carry the credentials of the sender', () => {
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    const [near, far] = sockets.pair();
+    setSocketOption(far, SO.PASSCRED, 1, SOL.SOCKET);
+    using message = new SocketMessage({ memories: [memoryOf('me')] });
+    using into = new SocketMessage({ memories: [alloc(8)], controlSpace: controlBytes(12) });
+    assert.deepEqual(exchange(ring, [near, far], message, into), [2, 2]);
+    const [{ level, type, data } = assert.fail()] = into.control;
+    assert.deepEqual([level, type], [SOL.SOCKET, SCM.CREDENTIALS]);
+    const [pid, uid, gid] = new Int32Array(data.buffer);
+    assert.deepEqual([pid, uid, gid], [process.pid, process.getuid!(), process.getgid!()]);
+  });
+
+  it('arrive beside each other', () => {
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    const [near, far] = sockets.pair(SOCK.SEQPACKET);
+    setSocketOption(far, SO.PASSCRED, 1, SOL.SOCKET);
+    using message = new SocketMessage({
+      memories: [memoryOf('both')],
+      control: [passDescriptors([near])],
+    });
+    const controlSpace = controlBytes(12) + controlBytes(4);
+    using into = new SocketMessage({ memories: [alloc(8)], controlSpace });
+    assert.deepEqual(exchange(ring, [near, far], message, into), [4, 4]);
+    const types = into.control.map(({ type }) => type).toSorted((a, b) => a - b);
+    assert.deepEqual(types, [SCM.RIGHTS, SCM.CREDENTIALS]);
+    for (const fd of passedDescriptors(into.control)) sockets.own(fd);
+  });
+
+  it('say which of its addresses a datagram was sent to', () => {
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    const IP_PKTINFO = 8;
+    const far = sockets.bound({ address: '0.0.0.0', port: 0 }, SOCK.DGRAM);
+    setSocketOption(far, IP_PKTINFO, 1, SOL.IP);
+    const near = sockets.open(AF.INET, SOCK.DGRAM);
+    const { port } = addressOf(far) as { port: number };
+    using message = new SocketMessage({
+      memories: [memoryOf('x')],
+      address: { address: '127.0.0.9', port },
+    });
+    using into = new SocketMessage({ memories: [alloc(8)], controlSpace: controlBytes(12) });
+    assert.deepEqual(exchange(ring, [near, far], message, into), [1, 1]);
+    const [{ level, type, data } = assert.fail()] = into.control;
+    assert.deepEqual([level, type], [SOL.IP, IP_PKTINFO]);
+    assert.equal(data.subarray(8, 12).join('.'), '127.0.0.9');
   });
 });

@@ -193,7 +193,8 @@ export abstract class Engine {
 
   /** @internal The promise of a request just prepared under `token`. */
   protected promiseOf<T>(token: number, key: number): Promise<T> {
-    this.queued();
+    if (!this.ring.referenced && this.wantsLoop) native().source(this.sourceId, SOURCE.REF);
+    if (this.batcher !== undefined) this.queued();
     return this.slots.promise<T>(token, key);
   }
 
@@ -277,13 +278,13 @@ export abstract class Engine {
     }
     this.slots.attachments[slot] = attachment;
     this.watchSignal(slot, attachment);
-    this.queued();
+    this.keepLoop();
+    if (this.batcher !== undefined) this.queued();
   }
 
-  /** A request was prepared. */
+  /** A request was prepared that may be held back. */
   private queued(): void {
     this.batcher?.prepared(this.wantsLoop, this.slots.free === 0);
-    this.keepLoop();
   }
 
   /** Keeps the loop alive; the shim lets it go when the kernel has nothing of ours. */

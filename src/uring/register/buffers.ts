@@ -49,6 +49,8 @@ interface Slot {
 /** Registrations of memory. */
 export abstract class BufferRegistrations extends RegisterCalls {
   #slots: (Slot | undefined)[] = [];
+  /** Slots the kernel has, empty ones too. */
+  #length = 0;
 
   /**
    * Registers memory, so that `readFixed()` and `writeFixed()` need not map it each time. The memory
@@ -73,6 +75,7 @@ export abstract class BufferRegistrations extends RegisterCalls {
         this.call('REGISTER_BUFFERS2', scratch.bytes, RSRC_REGISTER.BYTES);
       });
     }
+    this.#length = buffers.length;
     buffers.forEach((buffer, index) => this.#fill(buffer, isTagged(tags, index)));
     return buffers;
   }
@@ -85,6 +88,7 @@ export abstract class BufferRegistrations extends RegisterCalls {
     view.setUint32(RSRC_REGISTER.NR, count, true);
     view.setUint32(RSRC_REGISTER.FLAGS, RSRC_FLAG.REGISTER_SPARSE, true);
     this.call('REGISTER_BUFFERS2', argument, RSRC_REGISTER.BYTES);
+    this.#length = count;
   }
 
   /**
@@ -142,13 +146,14 @@ export abstract class BufferRegistrations extends RegisterCalls {
     }
     const { from = 0, to = 0, replace = false } = options;
     checkInteger('from', from, 0, MAX_BUFFERS - 1);
-    const count = options.count ?? register.#slots.length - from;
+    const count = options.count ?? register.#length - from;
     checkInteger('count', count, 1, MAX_BUFFERS - from);
     checkInteger('to', to, 0, MAX_BUFFERS - count);
     const indexed = register.ringIndex >= 0;
     const flags = (indexed ? CLONE.SRC_REGISTERED : 0) | (replace ? CLONE.DST_REPLACE : 0);
     const fd = indexed ? register.ringIndex : register.fd;
     this.call('REGISTER_CLONE_BUFFERS', Int32Array.of(fd, flags, from, to, count, 0, 0, 0), 1);
+    this.#length = Math.max(this.#length, to + count);
     const clones: FixedBuffer[] = [];
     for (let i = 0; i < count; i++) {
       const original = register.#slots[from + i]?.buffer;
@@ -177,6 +182,7 @@ export abstract class BufferRegistrations extends RegisterCalls {
   #emptyAll(): void {
     this.#slots.forEach((_, index) => this.#empty(index));
     this.#slots = [];
+    this.#length = 0;
   }
 
   #fill(buffer: FixedBuffer, tagged: boolean): void {

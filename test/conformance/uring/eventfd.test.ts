@@ -53,6 +53,18 @@ describe('a registered eventfd', needs(), () => {
     assert.equal(count(), 1);
   });
 
+  it('can be registered again and again', () => {
+    using ring = new Ring({ entries: 8 });
+    for (let round = 0; round < 100; round++) {
+      ring.register.eventfd(fd, { async: round % 2 === 1 });
+      ring.nop(1);
+      ring.submit();
+      ring.drain(() => {});
+      ring.register.unregisterEventfd();
+    }
+    assert.equal(count(), 50);
+  });
+
   it('must be an eventfd', () => {
     using ring = new Ring({ entries: 8 });
     using ends = pair();

@@ -259,6 +259,19 @@ describe('slots the kernel chooses', registers('REGISTER_FILE_ALLOC_RANGE'), () 
     );
   });
 
+  it('are none once the table is gone', needs('SOCKET'), () => {
+    using ring = new Ring({ entries: 8 });
+    const choose = (): number =>
+      runOne(ring, (token) => ring.socketDirect(token, FILE_INDEX_ALLOC, AF.INET, SOCK.STREAM));
+    assert.equal(choose(), ENFILE);
+    ring.register.sparseFiles(4);
+    assert.deepEqual([choose(), choose()], [0, 1]);
+    ring.register.unregisterFiles();
+    assert.equal(choose(), ENFILE);
+    ring.register.sparseFiles(1);
+    assert.deepEqual([choose(), choose()], [0, ENFILE]);
+  });
+
   it('are refused outside of the table', () => {
     using ring = new Ring({ entries: 4 });
     ring.register.sparseFiles(4);

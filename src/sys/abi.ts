@@ -459,6 +459,12 @@ export const GETEVENTS_ARG = {
 /** `struct open_how`, in bytes. */
 export const OPEN_HOW = { BYTES: 24, FLAGS: 0, MODE: 8, RESOLVE: 16 } as const;
 
+/** `IORING_RW_ATTR_FLAG_*`: what comes with a read or write besides its data. */
+export const RW_ATTR = { PI: 0x1 } as const;
+
+/** `struct io_uring_attr_pi`, in bytes. */
+export const ATTR_PI = { BYTES: 32, FLAGS: 0, APP_TAG: 2, LEN: 4, ADDR: 8, SEED: 16 } as const;
+
 /** `struct futex_waitv`, in bytes. */
 export const FUTEX_WAITV = { BYTES: 24, VAL: 0, UADDR: 8, FLAGS: 16 } as const;
 

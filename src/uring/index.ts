@@ -67,7 +67,7 @@ export type {
   RingTarget,
 } from './requests/command.ts';
 export { FILE_INDEX_ALLOC } from './requests/descriptor.ts';
-export type { BufferPart, FileRange } from './requests/file.ts';
+export type { BufferPart, FileRange, Integrity } from './requests/file.ts';
 export type { OpenHow, PathOptions, TwoPathOptions } from './requests/path.ts';
 export type { FutexOptions, FutexWaiter } from './requests/process.ts';
 export { wasCopied } from './requests/message.ts';

@@ -7,7 +7,7 @@ import { requireRegion } from '../../memory/region.ts';
 import type { Region } from '../../memory/region.ts';
 import type { Fd, Memory } from '../descriptors.ts';
 import { OP } from '../opcodes.ts';
-import { startOf } from './descriptor.ts';
+import { startOf } from './file.ts';
 import { checkPath, PATH_MAX, PathRequests } from './path.ts';
 
 /** Longest name the kernel takes, in bytes. */

@@ -12,7 +12,7 @@ import type { Fd, Memory } from '../descriptors.ts';
 import { YIELDS_FD } from '../holds.ts';
 import { OP } from '../opcodes.ts';
 import { PIPE_BYTES } from '../pipes.ts';
-import { FileRequests } from './file.ts';
+import { FileRequests, startOf } from './file.ts';
 
 const O_CLOEXEC = 0o2000000;
 const MAX_SLOT = 32767;
@@ -168,11 +168,6 @@ export abstract class DescriptorRequests extends FileRequests {
 /** @internal Checks the number of a slot, or that it stands for any. */
 export function checkSlot(slot: number): void {
   if (slot !== FILE_INDEX_ALLOC) checkInteger('slot', slot, 0, MAX_SLOT);
-}
-
-/** @internal Where a view begins in its Region. */
-export function startOf(memory: Memory): number {
-  return memory instanceof Uint8Array ? memory.byteOffset : 0;
 }
 
 function requirePipeMemory(memory: Memory): ReturnType<typeof requireRegion> {

@@ -1,7 +1,7 @@
 /**
  * Requests on open files.
  */
-import { FSYNC, MADVISE, SQE_WORD as W } from '../../sys/abi.ts';
+import { ATTR_PI, FEATURE, FSYNC, MADVISE, RW_ATTR, SQE_WORD as W } from '../../sys/abi.ts';
 import { checkInteger, invalidArgType, invalidArgValue, outOfRange } from '../../sys/errors.ts';
 import { pin } from '../../memory/pins.ts';
 import { requireRegion } from '../../memory/region.ts';
@@ -9,6 +9,7 @@ import type { Region } from '../../memory/region.ts';
 import { FixedBuffer } from '../descriptors.ts';
 import type { Fd, Memory, MemoryRange } from '../descriptors.ts';
 import { OP } from '../opcodes.ts';
+import { unsupported } from '../supported.ts';
 import { RequestQueue } from './queue.ts';
 
 const IOV_MAX = 1024;
@@ -29,6 +30,18 @@ const SAFE_ADVICE: readonly number[] = Object.values(MADVISE);
 export interface FileRange extends MemoryRange {
   /** `RWF` bits. A flag that the file or the kernel does not have is -`EOPNOTSUPP`. Default 0. */
   flags?: number | undefined;
+}
+
+/** Protection information of a transfer: what a device with such sectors checks. */
+export interface Integrity {
+  /** Where the information is, or goes. */
+  readonly memory: Memory;
+  /** What is checked: 1 the guard, 2 the reference tag, 4 the application tag. Default all. */
+  readonly flags?: number;
+  /** Default 0. */
+  readonly appTag?: number;
+  /** The first reference tag. Default 0. */
+  readonly seed?: number;
 }
 
 /** One piece of registered memory. */
@@ -113,6 +126,31 @@ export abstract class FileRequests extends RequestQueue {
   }
 
   /**
+   * `read()` of sectors together with their protection information, from a file that is open with
+   * `O_DIRECT` on a device that has it: else -`EINVAL` or -`EOPNOTSUPP`. Linux 6.14.
+   */
+  readIntegrity(
+    token: number,
+    fd: Fd,
+    memory: Memory,
+    integrity: Integrity,
+    position: number = -1,
+  ): number {
+    return this.withIntegrity(OP.READ, token, fd, memory, integrity, position);
+  }
+
+  /** `write()` of sectors together with their protection information. Linux 6.14. */
+  writeIntegrity(
+    token: number,
+    fd: Fd,
+    memory: Memory,
+    integrity: Integrity,
+    position: number = -1,
+  ): number {
+    return this.withIntegrity(OP.WRITE, token, fd, memory, integrity, position);
+  }
+
+  /**
    * `fsync(2)`, or `fdatasync(2)` with `datasync`; of `length` bytes from `offset`, or of the whole
    * file. Linux 5.1.
    */
@@ -166,7 +204,7 @@ export abstract class FileRequests extends RequestQueue {
     if (!SAFE_ADVICE.includes(advice)) {
       throw invalidArgValue('advice', 'must be one of MADVISE', advice);
     }
-    const address = region.address + (memory instanceof Uint8Array ? memory.byteOffset : 0);
+    const address = region.address + startOf(memory);
     const length = memory.byteLength;
     // A Region may have 2^32 bytes, which only the longer field can say (6.10).
     const long = length >= TWO_32 ? length : 0;
@@ -238,6 +276,44 @@ export abstract class FileRequests extends RequestQueue {
     return at;
   }
 
+  private withIntegrity(
+    op: number,
+    token: number,
+    fd: Fd,
+    memory: Memory,
+    integrity: Integrity,
+    position: number,
+  ): number {
+    this.checkToken(token);
+    if ((this.memory.features & FEATURE.RW_ATTR) === 0) throw unsupported('RW_ATTR', '6.14');
+    checkInteger('position', position, -1, Number.MAX_SAFE_INTEGER);
+    const { flags = 7, appTag = 0, seed = 0 } = integrity;
+    checkInteger('integrity.flags', flags, 0, 0xffff);
+    checkInteger('integrity.appTag', appTag, 0, 0xffff);
+    checkInteger('integrity.seed', seed, 0, Number.MAX_SAFE_INTEGER);
+    const region = requireRegion('memory', memory);
+    const information = requireRegion('integrity.memory', integrity.memory);
+    const number = this.descriptor(fd);
+    this.requireSpace();
+    const cell = this.holds.cell(ATTR_PI.BYTES);
+    cell.keep(region);
+    cell.keep(information);
+    cell.bytes.fill(0, 0, ATTR_PI.BYTES);
+    cell.view.setUint16(ATTR_PI.FLAGS, flags, true);
+    cell.view.setUint16(ATTR_PI.APP_TAG, appTag, true);
+    cell.view.setUint32(ATTR_PI.LEN, integrity.memory.byteLength, true);
+    cell.setU64(ATTR_PI.ADDR, information.address + startOf(integrity.memory));
+    cell.setU64(ATTR_PI.SEED, seed);
+    const address = region.address + startOf(memory);
+    const { byteLength } = memory;
+    const head = this.headFor(op, fd);
+    const at = this.put(head, number, position, address, byteLength, 0, token, cell.hold);
+    this.setRare(at, W.ADDR3_LOW, cell.address | 0);
+    this.setRare(at, W.ADDR3_HIGH, (cell.address / TWO_32) | 0);
+    this.setRare(at, W.ATTR_LOW, RW_ATTR.PI);
+    return cell.hold;
+  }
+
   private vectored(
     op: number,
     token: number,
@@ -256,8 +332,7 @@ export abstract class FileRequests extends RequestQueue {
     const cell = this.holds.cell(memories.length * 16);
     memories.forEach((memory, index) => {
       const region = regions[index]!;
-      const start = memory instanceof Uint8Array ? memory.byteOffset : 0;
-      cell.setU64(index * 16, region.address + start);
+      cell.setU64(index * 16, region.address + startOf(memory));
       cell.setU64(index * 16 + 8, memory.byteLength);
       cell.keep(region);
     });
@@ -296,6 +371,11 @@ export abstract class FileRequests extends RequestQueue {
     this.setWord(at, W.BUF_INDEX, buffer.index);
     return cell.hold;
   }
+}
+
+/** @internal Where a view begins in its Region. */
+export function startOf(memory: Memory): number {
+  return memory instanceof Uint8Array ? memory.byteOffset : 0;
 }
 
 function flagsOf(range: FileRange | undefined): number {

@@ -9,7 +9,7 @@ import type { Fd, Memory } from '../descriptors.ts';
 import { checkEpollEvent, encodeEpollEvent, epollBytes } from '../epoll.ts';
 import type { EpollEvent } from '../epoll.ts';
 import { OP } from '../opcodes.ts';
-import { startOf } from './descriptor.ts';
+import { startOf } from './file.ts';
 import { TimerRequests } from './timer.ts';
 
 const TWO_31 = 2 ** 31;

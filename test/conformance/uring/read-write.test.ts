@@ -7,12 +7,12 @@ import { closeSync, constants, openSync, readFileSync, readSync, writeSync } fro
 import { describe, it } from 'node:test';
 
 import { alloc } from 'annulus';
-import { Ring, RWF, SQE } from 'annulus/uring';
+import { FEATURE, Ring, RWF, SQE } from 'annulus/uring';
 
 import { pair } from '../../unit/support/pair.js';
 import { Folder, memoryOf, needs, resultsOf, runOne, textOf } from '../../support/uring.js';
 
-const [EAGAIN, EBADF, EISDIR, EOPNOTSUPP] = [-11, -9, -21, -95];
+const [EAGAIN, EBADF, EISDIR, EINVAL, EOPNOTSUPP] = [-11, -9, -21, -22, -95];
 
 describe('read-write', needs('READ', 'WRITE'), () => {
   it('plain, vectored and registered transfers leave the same bytes', () => {
@@ -107,6 +107,27 @@ describe('read-write', needs('READ', 'WRITE'), () => {
       runOne(ring, (token) => ring.read(token, fd, alloc(1), { position: 0, flags })),
       EOPNOTSUPP,
     );
+  });
+});
+
+describe('read and write attributes', needs('READ', 'WRITE'), () => {
+  it('protection information is refused by files that have none', (test) => {
+    using folder = new Folder();
+    using ring = new Ring({ entries: 8 });
+    if ((ring.features & FEATURE.RW_ATTR) === 0) {
+      return test.skip('this kernel has no attributes of reads and writes (6.14)');
+    }
+    const fd = folder.open('content');
+    const memory = alloc(512);
+    const integrity = { memory: alloc(64), flags: 1, appTag: 7, seed: 2 ** 40 };
+    ring.readIntegrity(1, fd, memory, integrity, 0);
+    ring.writeIntegrity(2, fd, memory, integrity, 0);
+    for (const result of resultsOf(ring, 1, 2)) assert.ok([EINVAL, EOPNOTSUPP].includes(result!));
+    ring.read(3, fd, memory, { position: 0 });
+    assert.equal(resultsOf(ring, 3)[0], 7, 'nothing of it is left in the entries');
+    assert.throws(() => ring.readIntegrity(1, fd, memory, { memory, appTag: 2 ** 16 }), {
+      code: 'ERR_OUT_OF_RANGE',
+    });
   });
 });
 

@@ -77,15 +77,14 @@ static void on_idle(uv_handle_t *handle) {
 }
 
 /* After JavaScript ran: block in the loop or not, stay alive or not. */
-static void settle(annulus_source *source) {
-  int busy = annulus_ring_has_work(source->ring);
+static void settle(annulus_source *source, int awake) {
+  int busy = awake || annulus_ring_has_work(source->ring);
   if (!busy) {
     annulus_ring_signal(source->ring, 1);
     busy = annulus_ring_has_work(source->ring); /* what came before the signal was on */
   }
-  if (busy && !source->idling) uv_idle_start(source->handles[HANDLE_IDLE], on_idle);
-  if (!busy && source->idling) uv_idle_stop(source->handles[HANDLE_IDLE]);
-  source->idling = busy;
+  if (busy) uv_idle_start(source->handles[HANDLE_IDLE], on_idle);
+  else uv_idle_stop(source->handles[HANDLE_IDLE]);
   int32_t *control = source->ring->control;
   int in_flight = control[CONTROL_PREPARED] != control[CONTROL_ENDED];
   if (!in_flight && control[CONTROL_REFERENCED]) annulus_source_reference(source, 0);
@@ -107,7 +106,8 @@ static void pump(uv_handle_t *handle) {
     if (now >= deadline) break;
   }
   source->running = 0;
-  if (!source->closing) settle(source);
+  /* JavaScript that ran may have given work to another pump, whose turn is over: do not block. */
+  if (!source->closing) settle(source, deadline != 0);
 }
 
 /* The poll handle only wakes the loop: the check handle, which runs right after, does the work. */

@@ -22,7 +22,7 @@ struct annulus_source {
   void (*closed)(annulus_source *source);
   annulus_ring *ring;      /* NULL for a watcher */
   struct uv_handle_s *handles[4]; /* poll, and for a pump prepare, check and idle */
-  int open_handles, running, idling, closing;
+  int open_handles, running, closing;
 };
 
 /* Both return 0 or -errno; after a failure the source must be closed. */

@@ -58,6 +58,36 @@ describe('a process', available, () => {
     assert.deepEqual([code, stdout], [0, 'then 1\ntop 2\n']);
   });
 
+  it('does not sleep on what one proactor asks of another', async () => {
+    // Nothing else must wake the loop: V8 would, to collect garbage.
+    const { code, stdout } = await run(
+      `
+      import { openSync } from 'node:fs';
+      import { alloc, Proactor } from 'annulus';
+      const fd = openSync('package.json', 'r');
+      const turn = () => new Promise(setImmediate);
+      const read = (io) => io.read(fd, alloc(1), { position: 0 });
+      for (let i = 0; i < 20; i++) {
+        const [first, second] = [new Proactor({ entries: 8 }), new Proactor({ entries: 8 })];
+        if (i % 2 === 0) await turn();
+        await read(second);
+        await read(first);
+        await turn(); // what is asked now is submitted, and completes, just before the loop may sleep
+        await read(first);
+        await read(second);
+        await turn();
+        await read(second);
+        await read(first);
+        await turn();
+        await read(new Proactor({ entries: 8 }));
+        await read(new Proactor({ entries: 8 }));
+      }
+      console.log('end');`,
+      ['--no-memory-reducer'],
+    );
+    assert.deepEqual([code, stdout], [0, 'end\n']);
+  });
+
   it('ends while a proactor is idle', async () => {
     const { code, stdout } = await run(`
       import { Proactor } from 'annulus';

@@ -42,7 +42,7 @@ export interface BufferRingOptions extends BufferOptions {
    * where a buffer ends, so test what you rely on.
    */
   readonly incremental?: boolean;
-  /** With `incremental`: the kernel is done with a buffer that has fewer bytes left. Linux 7.1. */
+  /** With `incremental`: the kernel is done with a buffer that has fewer bytes left. After Linux 6.18. */
   readonly minLeft?: number;
   /** The kernel allocates the ring's own memory (not that of the buffers). Linux 6.4. */
   readonly kernelMemory?: boolean;

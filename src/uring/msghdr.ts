@@ -73,9 +73,10 @@ export function passDescriptors(fds: readonly number[]): ControlMessage {
  * whether or not anybody looks: close each of them.
  */
 export function passedDescriptors(messages: readonly ControlMessage[]): number[] {
-  return messages
-    .filter(({ level, type }) => level === SOL.SOCKET && type === SCM.RIGHTS)
-    .flatMap(({ data }) => [...new Int32Array(data.slice(0, data.byteLength & ~3).buffer)]);
+  const rights = messages.filter(({ level, type }) => level === SOL.SOCKET && type === SCM.RIGHTS);
+  return rights.flatMap(({ data }) =>
+    Array.from(new Int32Array(data.slice(0, data.byteLength & ~3).buffer)),
+  );
 }
 
 /** What a {@link SocketMessage} is made of. */

@@ -95,13 +95,13 @@ export abstract class MessageRequests extends SocketRequests {
 
   /**
    * `send()` of several pieces of memory in order; completes with the bytes sent. Where the kernel
-   * does not have it, with `-EINVAL`. Linux 6.17.
+   * does not have it, with `-EINVAL`. Linux 6.18.
    */
   sendv(token: number, fd: Fd, memories: readonly Memory[], range?: VectorRange): number {
     return this.putVectored(OP.SEND, token, fd, memories, range, 0);
   }
 
-  /** `sendv()` without a copy, as `sendZc()` does. Linux 6.17. */
+  /** `sendv()` without a copy, as `sendZc()` does. Linux 6.18. */
   sendvZc(
     token: number,
     fd: Fd,

@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { alloc, Region } from 'annulus';
-import { BufferRing, bufferIdOf, CQE, Ring } from 'annulus/uring';
+import { bufferIdOf, CQE, Ring } from 'annulus/uring';
+import type { BufferRing } from 'annulus/uring';
 
 import { collect, collectOf, hasMore, nothingElse, Sockets } from '../../support/sockets.ts';
 import { Folder, memoryOf, needs, registers, runOne, textOf } from '../../support/uring.ts';
@@ -249,7 +250,7 @@ describe('buffers given by requests', needs('PROVIDE_BUFFERS', 'REMOVE_BUFFERS')
     assert.deepEqual(read(), [ENOBUFS, -1]);
     assert.ok(runOne(ring, (token) => ring.provideBuffers(token, group)) >= 0);
     const ids = new Set([read(), read(), read(), read()].map(([, id]) => id));
-    assert.deepEqual([...ids].toSorted(), [0, 1, 2, 3]);
+    assert.deepEqual(ids, new Set([0, 1, 2, 3]));
     assert.equal(read()[0], ENOBUFS);
     assert.ok(runOne(ring, (token) => ring.provideBuffers(token, group, 2, 1)) >= 0);
     assert.deepEqual(read(), [4, 2]);

@@ -56,9 +56,9 @@ describe('hazard 16: sends without a copy', needs('SEND_ZC', 'SOCKET', 'BIND', '
     using sockets = new Sockets();
     const [near, far] = sockets.tcp();
     ring.sendZc(1, near, memoryOf('reported'), { reportUsage: true });
-    const [sent] = bothOf(ring, 1).filter(({ flags }) => (flags & CQE.F_NOTIF) !== 0);
+    const [, notified] = bothOf(ring, 1);
     assert.equal(receive(ring, far, 8), 'reported');
-    assert.equal(wasCopied(sent!.result), true);
+    assert.equal(wasCopied(notified.result), true);
     assert.equal(wasCopied(0), false);
   });
 
@@ -173,8 +173,7 @@ describe('hazard 16: sends without a copy', needs('SEND_ZC', 'SOCKET', 'BIND', '
     using message = new SocketMessage({ memories: [memory.subarray(0, 3), memory.subarray(3, 6)] });
     ring.sendmsgZc(1, near, message, { fixed });
     const [first] = collect(ring, 1);
-    if (first!.result === EINVAL)
-      return t.skip('this kernel sends no vectors of registered memory');
+    if (first!.result === EINVAL) return t.skip('no vectors of registered memory here');
     if (hasMore(first!)) collect(ring, ring.inFlight);
     assert.equal(first!.result, 6);
     assert.equal(receive(ring, far, 6), 'onetwo');

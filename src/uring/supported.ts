@@ -16,7 +16,8 @@ const OP_SUPPORTED = 1;
 
 /** The opcodes a ring's kernel has, by `REGISTER_PROBE` (5.6). */
 export function probeOpcodes(ringFd: number): Set<OpcodeName> {
-  using answer = Region.allocate(16 + PROBE_OPS * 8);
+  // Not closed, but left to the garbage collector: see scratch.ts.
+  const answer = Region.allocate(16 + PROBE_OPS * 8);
   const result = syscall(
     'io_uring_register',
     ringFd,
@@ -62,7 +63,7 @@ export function registrationCount(): number {
 
 /** The kernel's `struct io_uring_query_opcode`; undefined where there is none. */
 export function queryOpcodes(): DataView | undefined {
-  using scratch = Region.allocate(QUERY_HDR.BYTES + QUERY_OPCODE.BYTES);
+  const scratch = Region.allocate(QUERY_HDR.BYTES + QUERY_OPCODE.BYTES);
   const header = new DataView(scratch.buffer);
   header.setBigUint64(QUERY_HDR.DATA, BigInt(scratch.address + QUERY_HDR.BYTES), true);
   header.setUint32(QUERY_HDR.SIZE, QUERY_OPCODE.BYTES, true);

@@ -6,7 +6,8 @@ import type { RegisterName } from '../../sys/abi.ts';
 import { AnnulusError, ERRNO, SystemError } from '../../sys/errors.ts';
 import { resourceLimit, RLIMIT, syscall } from '../../sys/linux.ts';
 import type { SyscallArgument } from '../../sys/native.ts';
-import { Region } from '../../memory/region.ts';
+import type { Region } from '../../memory/region.ts';
+import { borrowScratch, returnScratch } from '../../memory/scratch.ts';
 import type { FileTable } from '../file-table.ts';
 import { REGISTRATIONS } from '../registrations.ts';
 import { registrationCount, unsupported } from '../supported.ts';
@@ -135,7 +136,7 @@ export class Scratch {
   readonly #region: Region;
 
   constructor(bytes: number) {
-    this.#region = Region.allocate(bytes);
+    this.#region = borrowScratch(bytes);
     this.view = new DataView(this.#region.buffer);
   }
 
@@ -149,6 +150,6 @@ export class Scratch {
   }
 
   [Symbol.dispose](): void {
-    this.#region.close();
+    returnScratch(this.#region);
   }
 }

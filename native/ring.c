@@ -131,9 +131,8 @@ int annulus_ring_drain(annulus_ring *ring) {
   uint32_t consumed = acquire(ring, SQ_HEAD);
   int32_t left = (int32_t)(consumed - (uint32_t)ring->control[CONTROL_ENDED]);
   /* Some of those may count as ended all the same: rather wait too long than too short. */
-  int32_t unseen = (int32_t)((uint32_t)ring->control[CONTROL_PREPARED] - consumed);
-  int32_t skipped = ring->control[CONTROL_SKIPPED];
-  left += skipped < unseen ? skipped : unseen;
+  int32_t unseen = (int32_t)((uint32_t)ring->control[CONTROL_SKIPPED_END] - consumed);
+  if (unseen > 0) left += ring->control[CONTROL_SKIPPED];
   int64_t step[2] = {0, DRAIN_STEP_MS * 1000000};
   /* struct io_uring_sync_cancel_reg: address, fd -1 and flags, time limit */
   uint64_t cancel[8] = {0, (uint64_t)CANCEL_ALL_ANY << 32 | 0xffffffff, 0, (uint64_t)step[1]};

@@ -19,7 +19,8 @@ enum {
   CONTROL_SUBMITTED = 4,  /* requests consumed by the pump's enters */
   CONTROL_ERROR = 5,      /* errno of the pump's last enter, 0 if it succeeded */
   CONTROL_PIPES = 6,      /* address of the table of pipes not reaped yet, in two words; or 0 */
-  CONTROL_SKIPPED = 8,    /* at most so many of the entries not consumed count as ended already */
+  CONTROL_SKIPPED = 8,    /* entries before SKIPPED_END that count as ended although not consumed */
+  CONTROL_SKIPPED_END = 9,
   CONTROL_UNUSED = 15,
   CONTROL_WORDS = 16
 };

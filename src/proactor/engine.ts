@@ -11,7 +11,7 @@ import { native, SOURCE } from '../sys/native.ts';
 import { OP, opcodeLabel } from '../uring/opcodes.ts';
 import { Ring } from '../uring/ring.ts';
 import type { RingStats } from '../uring/ring.ts';
-import type { RingOptions } from '../uring/setup.ts';
+import type { RingOptions } from '../uring/options.ts';
 import { BouncePool } from './bounce.ts';
 import type { Attachment } from './attachment.ts';
 import { Batcher } from './batching.ts';

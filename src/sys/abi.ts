@@ -407,6 +407,7 @@ export const SQ_OFF = {
   FLAGS: 4,
   DROPPED: 5,
   ARRAY: 6,
+  USER_ADDR: 8,
 } as const;
 
 /** `struct io_cqring_offsets`, in words from `PARAMS.CQ_OFF`. */
@@ -418,6 +419,7 @@ export const CQ_OFF = {
   OVERFLOW: 4,
   CQES: 5,
   FLAGS: 6,
+  USER_ADDR: 8,
 } as const;
 
 /** `struct io_uring_sqe`, in 32-bit words; several names share a word as the C unions do. */

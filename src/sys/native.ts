@@ -42,6 +42,7 @@ export const CONTROL = {
   PIPES_LOW: 6,
   PIPES_HIGH: 7,
   SKIPPED: 8,
+  SKIPPED_END: 9,
 } as const;
 
 /** Order of the ring layout handed to `adoptRing`, as native/ring.h has it. */

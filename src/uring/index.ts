@@ -85,7 +85,11 @@ export type { PollChange, PollOptions, TimeoutOptions } from './requests/timer.t
 export { Ring } from './ring.ts';
 export type { RingStats } from './ring.ts';
 export { sendMessage } from './send-message.ts';
-export type { RingOptions } from './setup.ts';
+export { ringMemoryBytes } from './options.ts';
+export type { RingOptions } from './options.ts';
+export { ENTER_FLAGS, FEATURES, SETUP_FLAGS, SQE_FLAGS } from './flags.ts';
+export type { Flag } from './flags.ts';
+export type { SubmitWaitOptions } from './wait.ts';
 export { decodeChildStatus } from './siginfo.ts';
 export type { ChildStatus } from './siginfo.ts';
 export type { UnavailableCause } from '../sys/unavailable.ts';

@@ -7,22 +7,22 @@ import { CANCEL, CQ, ENTER, GETEVENTS_ARG, REG_WAIT, REGISTER, SETUP, SQ } from 
 import { AnnulusError, checkInteger, ERRNO, invalidArgValue } from '../sys/errors.ts';
 import { outOfRange, SystemError } from '../sys/errors.ts';
 import { closeOwned, eventfd, own, syscall } from '../sys/linux.ts';
-import { signalSet } from '../sys/signals.ts';
+import { unpin } from '../memory/pins.ts';
 import { Region } from '../memory/region.ts';
 import { CompletionQueue } from './cqueue.ts';
 import type { CompletionCallback } from './cqueue.ts';
 import type { OpcodeName } from './opcodes.ts';
 import { Registrar } from './register/registrar.ts';
 import { CommandRequests } from './requests/command.ts';
+import type { RingOptions } from './options.ts';
 import { resizeQueues, setUpRing } from './setup.ts';
-import type { RingOptions } from './setup.ts';
-import { probeOpcodes } from './supported.ts';
+import { probeOpcodes, USE_REGISTERED_RING } from './supported.ts';
+import { encodeWait, WAIT_BYTES, waitFlags } from './wait.ts';
+import type { SubmitWaitOptions } from './wait.ts';
 
 /** How long `close()` waits for requests the kernel cannot cancel, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2000;
-
-/** Bytes of the kernel's set of signals. */
-const SIGNAL_SET_BYTES = 8;
+const CLOSE_STEP = { timeout: 20 };
 
 /** Counters of a ring since it was made. */
 export interface RingStats {
@@ -63,6 +63,7 @@ export class Ring extends CommandRequests {
   readonly #completions: CompletionQueue;
   #tailIndex: number;
   readonly #sqPoll: boolean;
+  readonly #ioPoll: boolean;
   #enters = 0;
   #submitted = 0;
   #overflows = 0;
@@ -77,21 +78,20 @@ export class Ring extends CommandRequests {
    *   `ERR_ANNULUS_UNSUPPORTED_PLATFORM` elsewhere than on Linux.
    */
   constructor(options: RingOptions = {}) {
-    const entries = options.entries ?? 256;
-    checkInteger('entries', entries, 1, 32768);
-    if (options.completionEntries !== undefined) {
-      checkInteger('completionEntries', options.completionEntries, entries, 65536);
-    }
     super(setUpRing(options));
     this.#native = native();
     const { files, holds, memory } = this;
-    this.register = new Registrar({ fd: memory.fd, files, tags: holds.tags });
+    this.register = new Registrar({ name: memory.name, files, tags: holds.tags });
     this.#completions = new CompletionQueue(this.memory, this.ringWords, this.control, this.holds);
     this.#tailIndex = this.memory.offsets.sqTail >> 2;
     this.#sqPoll = (this.memory.flags & SETUP.SQPOLL) !== 0;
+    this.#ioPoll = (this.memory.flags & SETUP.IOPOLL) !== 0;
   }
 
-  /** Descriptor of the ring. It becomes readable when completions are ready. */
+  /**
+   * Descriptor of the ring, which becomes readable when completions are ready; -1 for a ring with
+   * `SETUP.REGISTERED_FD_ONLY`.
+   */
   get fd(): number {
     return this.memory.fd;
   }
@@ -199,7 +199,7 @@ export class Ring extends CommandRequests {
   /** Names of the opcodes this ring's kernel has. */
   probe(): Set<OpcodeName> {
     this.#checkOpen();
-    return probeOpcodes(this.fd);
+    return probeOpcodes(this.memory.name);
   }
 
   /**
@@ -216,19 +216,10 @@ export class Ring extends CommandRequests {
   /**
    * Submits, then blocks this thread until `count` completions are ready.
    *
-   * @param options - `timeout`: milliseconds after which it returns all the same. Linux 5.11. Or
-   *   `wait`: the index of such a wait among those of `register.waits()`. Linux 6.13.
-   *   `blockedSignals` are those, and no others, that are held back until it returns. Linux 5.11.
+   * @param options - Time limits and more. A wait they have ended returns like any other.
    * @throws {RangeError} `ERR_OUT_OF_RANGE` if it would wait for ever: nothing is in flight.
    */
-  submitAndWait(
-    count: number,
-    options?: {
-      readonly timeout?: number;
-      readonly wait?: number;
-      readonly blockedSignals?: readonly NodeJS.Signals[];
-    },
-  ): number {
+  submitAndWait(count: number, options?: SubmitWaitOptions): number {
     this.#checkOpen();
     checkInteger('count', count, 0, this.completionEntries);
     if (count > 0 && this.inFlight === 0 && this.ready < count) {
@@ -238,14 +229,34 @@ export class Ring extends CommandRequests {
         count,
       );
     }
-    if (options?.wait !== undefined) return this.#enterRegistered(count, options.wait);
-    const { timeout, blockedSignals } = options ?? {};
-    if (timeout !== undefined) return this.#enterTimed(count, timeout, blockedSignals);
-    if (blockedSignals !== undefined) return this.#enterMasked(count, blockedSignals);
+    if (options !== undefined) return this.#enterAsTold(count, options);
     const submitted = this.#enter(count);
     // A signal may end the wait after the submission: the kernel then reports only the latter.
     while (this.#completions.ready < count) this.#enterOnce(0, count, ENTER.GETEVENTS);
     return submitted;
+  }
+
+  /**
+   * With `SETUP.SQPOLL`, blocks this thread until the poller has taken an entry if the submission
+   * queue is full. Other rings have space as soon as they have submitted. Linux 5.10.
+   *
+   * @returns Entries that can be prepared.
+   */
+  waitForSpace(): number {
+    this.#checkOpen();
+    while (this.#sqPoll && this.space === 0) this.#wakePoller(0, ENTER.SQ_WAIT);
+    return this.space;
+  }
+
+  /**
+   * One of the four further 32-bit words of the wide completion that `drain()` is calling back for, in
+   * a ring with `SETUP.CQE32` or `CQE_MIXED`; 0 if it is not a wide one. To be asked before anything
+   * else is done in the callback.
+   */
+  extraWord(index: number): number {
+    this.#checkOpen();
+    checkInteger('index', index, 0, 3);
+    return this.#completions.extraWord(index);
   }
 
   /**
@@ -256,6 +267,7 @@ export class Ring extends CommandRequests {
    */
   drain(callback: CompletionCallback): number {
     this.#checkOpen();
+    if (this.#ioPoll && this.inFlight > 0) this.#enterOnce(0, 0, ENTER.GETEVENTS);
     let count = this.#completions.drain(callback);
     while (!this.#closed && this.#completions.needsEnter) {
       if (this.#completions.overflowing) this.#overflows++;
@@ -280,15 +292,17 @@ export class Ring extends CommandRequests {
     this.forgetUnsubmitted();
     const drained = this.#drainForClose();
     this.#finalStats = this.stats;
-    this.#native.closeRing(this.fd);
+    const { name, given, rings, sqes, control } = this.memory;
+    this.#native.closeRing(name);
     if (this.#eventFd >= 0) closeOwned(this.#eventFd);
     this.register.retire();
     this.#completions.retire();
     if (drained) this.holds.close();
     this.retire();
-    this.memory.sqes.close();
-    this.memory.rings.close();
-    this.memory.control.close();
+    control.close();
+    if (!given) sqes.close();
+    if (!given) rings.close();
+    else if (drained) unpin(rings.slot);
   }
 
   /** The kernel has ended the ring. What was in flight keeps its memory for good. */
@@ -310,7 +324,7 @@ export class Ring extends CommandRequests {
     this.#eventFd = eventfd();
     own(this.#eventFd);
     this.register.eventfd(this.#eventFd);
-    return this.#native.watch(this.fd, 0, reap, this.#eventFd);
+    return this.#native.watch(this.memory.name, 0, reap, this.#eventFd);
   }
 
   /** @internal Errno of the pump's last enter; see native/ring.c. */
@@ -341,9 +355,9 @@ export class Ring extends CommandRequests {
     this.#completions.discard();
     while (this.inFlight > 0) {
       if (performance.now() >= until) return false;
-      cancelEverything(this.fd);
+      cancelEverything(this.memory.name);
       try {
-        this.#enterTimed(1, 20);
+        this.#enterAsTold(1, CLOSE_STEP);
       } catch {
         return false; // the descriptor is gone: nothing more can be learnt from it
       }
@@ -354,12 +368,10 @@ export class Ring extends CommandRequests {
 
   #enter(minComplete: number): number {
     this.#checkOpen();
-    // SYNC POINT: release, the entries below the tail are filled before the kernel can see it. With
-    // SQPOLL the store must also precede the load of the flags word; Atomics are sequentially
-    // consistent, so it does.
+    if (this.#sqPoll) return this.#wakePoller(minComplete, 0);
+    // SYNC POINT: release, the entries below the tail are filled before the kernel can see it.
     Atomics.store(this.ringWords, this.#tailIndex, this.tail);
     this.publish(); // the pump must not store an older tail
-    if (this.#sqPoll) return this.#wakePoller(minComplete);
     let consumed = 0;
     let pending = (this.tail - this.headSeen) | 0;
     const flags = minComplete > 0 ? ENTER.GETEVENTS : 0;
@@ -388,54 +400,41 @@ export class Ring extends CommandRequests {
     throw new SystemError(result, 'io_uring_enter', { message: explainEnter(result) });
   }
 
-  #enterRegistered(minComplete: number, index: number): number {
+  #enterRegistered(minComplete: number, index: number, told: number): number {
     const waits = this.register.registeredWaits;
     if (waits === undefined) throw invalidArgValue('wait', 'needs register.waits()', index);
-    const flags = ENTER.GETEVENTS | ENTER.EXT_ARG | ENTER.EXT_ARG_REG;
+    const flags = told | ENTER.EXT_ARG | ENTER.EXT_ARG_REG;
     return this.#enterWith(minComplete, flags, waits.offsetOf(index), REG_WAIT.BYTES);
   }
 
-  /** Waits without end, by as many enters as signals that are not blocked make necessary. */
-  #enterMasked(count: number, blockedSignals: readonly NodeJS.Signals[]): number {
-    let submitted = this.#enterTimed(count, undefined, blockedSignals);
-    while (this.#completions.ready < count) {
-      submitted += this.#enterTimed(count, undefined, blockedSignals);
-    }
-    return submitted;
-  }
-
-  #enterTimed(
-    minComplete: number,
-    milliseconds: number | undefined,
-    blockedSignals?: readonly NodeJS.Signals[],
-  ): number {
-    if (milliseconds !== undefined && !(milliseconds >= 0)) {
-      throw outOfRange('timeout', 'a number >= 0', milliseconds);
-    }
-    const mask = blockedSignals === undefined ? undefined : signalSet(blockedSignals);
-    const timeAt = GETEVENTS_ARG.BYTES;
-    const maskAt = timeAt + 16;
-    const cell = this.holds.cell(maskAt + SIGNAL_SET_BYTES);
-    cell.bytes.fill(0, 0, maskAt);
-    if (milliseconds !== undefined) {
-      cell.setU64(GETEVENTS_ARG.TS, cell.address + timeAt);
-      cell.setTimespec(timeAt, milliseconds);
-    }
-    if (mask !== undefined) {
-      cell.setU64(GETEVENTS_ARG.SIGMASK, cell.address + maskAt);
-      cell.view.setUint32(GETEVENTS_ARG.SIGMASK_SIZE, SIGNAL_SET_BYTES, true);
-      cell.view.setBigUint64(maskAt, mask, true);
-    }
-    const flags = ENTER.GETEVENTS | ENTER.EXT_ARG;
+  #enterAsTold(count: number, options: SubmitWaitOptions): number {
+    const flags = waitFlags(options, this.features) | ENTER.GETEVENTS;
+    if (options.wait !== undefined) return this.#enterRegistered(count, options.wait, flags);
+    if ((flags & ENTER.EXT_ARG) === 0) return this.#enterOften(count, flags, null, 0);
+    const cell = this.holds.cell(WAIT_BYTES);
+    encodeWait(cell, options);
+    const limited = options.timeout !== undefined || options.deadline !== undefined;
     try {
-      return this.#enterWith(minComplete, flags, cell.bytes, GETEVENTS_ARG.BYTES);
+      if (limited) return this.#enterWith(count, flags, cell.bytes, GETEVENTS_ARG.BYTES);
+      return this.#enterOften(count, flags, cell.bytes, GETEVENTS_ARG.BYTES);
     } finally {
       this.holds.release(cell.hold);
     }
   }
 
+  /** Waits without end, by as many enters as signals make necessary. */
+  #enterOften(count: number, flags: number, argument: SyscallArgument, bytes: number): number {
+    let submitted = this.#enterWith(count, flags, argument, bytes);
+    const want = (flags & ENTER.EXT_ARG) === 0 ? count : Math.min(count, 1);
+    while (this.#completions.ready < want) {
+      submitted += this.#enterWith(count, flags, argument, bytes);
+    }
+    return submitted;
+  }
+
   /** One enter with an argument; the requests consumed. The end of its time is no failure. */
   #enterWith(minComplete: number, flags: number, argument: SyscallArgument, bytes: number): number {
+    const published = this.#sqPoll ? this.#wakePoller(0, 0) : 0;
     Atomics.store(this.ringWords, this.#tailIndex, this.tail);
     this.publish();
     const pending = this.#sqPoll ? 0 : this.unsubmitted;
@@ -443,24 +442,30 @@ export class Ring extends CommandRequests {
     const all = flags | enterFlags;
     const result = syscall('io_uring_enter', enterFd, pending, minComplete, all, argument, bytes);
     this.#enters++;
-    if (result === ERRNO.ETIME || result === ERRNO.EINTR) return 0;
+    if (result === ERRNO.ETIME || result === ERRNO.EINTR) return published;
     if (result < 0) {
       throw new SystemError(result, 'io_uring_enter', { message: explainEnter(result) });
     }
     this.headSeen = (this.tail - this.unsubmitted) | 0;
     this.#submitted += result;
-    return result;
+    return published + result;
   }
 
-  #wakePoller(minComplete: number): number {
-    const before = this.headSeen;
-    const asleep =
-      (Atomics.load(this.ringWords, this.memory.offsets.sqFlags >> 2) & SQ.NEED_WAKEUP) !== 0;
+  /** Publishes what is prepared to the polling thread, and enters only if that sleeps or to wait. */
+  #wakePoller(minComplete: number, flags: number): number {
+    const words = this.ringWords;
+    const submitted = (this.tail - words[this.#tailIndex]!) | 0;
+    // SYNC POINT: the entries are filled before the poller can see the tail, and the tail is stored
+    // before the flags word is loaded. Atomics are sequentially consistent, and so is the poller.
+    Atomics.store(words, this.#tailIndex, this.tail);
+    this.publish();
+    const { sqFlags } = this.memory.offsets;
+    const asleep = (Atomics.load(words, sqFlags >> 2) & SQ.NEED_WAKEUP) !== 0;
     const wait = minComplete > 0 && this.#completions.ready < minComplete;
-    const flags = (asleep ? ENTER.SQ_WAKEUP : 0) | (wait ? ENTER.GETEVENTS : 0);
-    const submitted = (this.tail - before) | 0;
-    if (flags !== 0) this.#enterOnce(submitted, minComplete, flags);
+    const all = flags | (asleep ? ENTER.SQ_WAKEUP : 0) | (wait ? ENTER.GETEVENTS : 0);
+    if (all !== 0) this.#enterOnce(submitted, minComplete, all);
     this.#submitted += submitted;
+    if (submitted > 0) this.#batchSize = submitted;
     this.headSeen = (this.tail - this.unsubmitted) | 0;
     return submitted;
   }
@@ -470,14 +475,15 @@ export class Ring extends CommandRequests {
   }
 }
 
-function cancelEverything(ringFd: number): void {
+function cancelEverything(ring: number): void {
   using argument = Region.allocate(64);
   const view = new DataView(argument.buffer);
   view.setInt32(8, -1, true);
   view.setUint32(12, CANCEL.ALL | CANCEL.ANY, true);
   view.setBigInt64(24, 20_000_000n, true);
   // Not there before Linux 6.0, and ENOENT when nothing can be cancelled: the caller waits anyway.
-  syscall('io_uring_register', ringFd, REGISTER.REGISTER_SYNC_CANCEL, argument.bytes, 1);
+  const code = REGISTER.REGISTER_SYNC_CANCEL + (ring < 0 ? USE_REGISTERED_RING : 0);
+  syscall('io_uring_register', ring < 0 ? ~ring : ring, code, argument.bytes, 1);
 }
 
 /** Why an enter fails, where more is known than the errno. */
@@ -491,6 +497,10 @@ function explainEnter(errno: number): string | undefined {
       return 'a ring belongs to the thread that made it; make one ring a thread';
     case ERRNO.EBADF:
       return 'the descriptor of the ring was closed by somebody else';
+    case ERRNO.EBADFD:
+      return 'the ring is disabled; ring.register.enable() starts it';
+    case ERRNO.EOWNERDEAD:
+      return 'the polling thread of the ring has ended';
     default:
       return undefined;
   }

@@ -5,35 +5,31 @@ import { CQ_OFF, FEATURE, OFF, PARAMS, REGISTER, SETUP, SIZEOF, SQ_OFF } from '.
 import { AnnulusError, check, describeErrno, ERRNO, SystemError } from '../sys/errors.ts';
 import { close, duplicate, F_DUPFD_CLOEXEC, pageSize, syscall } from '../sys/linux.ts';
 import { native, RING_LAYOUT } from '../sys/native.ts';
+import { pin } from '../memory/pins.ts';
 import { Region } from '../memory/region.ts';
 import { explainUnavailable } from '../sys/unavailable.ts';
-import { unsupported } from './supported.ts';
-
-/** What {@link Ring} is made with. */
-export interface RingOptions {
-  /** Submission queue entries: 1 to 32768, rounded up to a power of two. Default 256. */
-  readonly entries?: number;
-  /** Completion queue entries: at least `entries`, to 65536. Default four times `entries`. */
-  readonly completionEntries?: number;
-  /**
-   * `SETUP` bits to use exactly, instead of the best set the kernel accepts. `CQSIZE` is added when
-   * `completionEntries` is given.
-   */
-  readonly flags?: number;
-  /** Milliseconds the `SQPOLL` thread stays awake without work. */
-  readonly sqThreadIdle?: number;
-}
+import { flagNames } from './flags.ts';
+import { checkOptions, completionsOf, impliedFlags, queueBytes } from './options.ts';
+import type { RingOptions } from './options.ts';
+import { unsupported, USE_REGISTERED_RING } from './supported.ts';
 
 /** Where the kernel put the queues, and what it agreed to. */
 export interface RingMemory {
+  /** The descriptor; -1 where there is none. */
   readonly fd: number;
+  /** What the shim calls the ring: the descriptor, or ~index of one that is only registered. */
+  readonly name: number;
   readonly flags: number;
   readonly features: number;
   readonly sqEntries: number;
   readonly cqEntries: number;
   /** SQ ring and CQ ring, in one mapping. */
   readonly rings: Region;
+  /** The entries, from a byte of this Region on. */
   readonly sqes: Region;
+  readonly sqesAt: number;
+  /** Whether the memory of the queues is the caller's. */
+  readonly given: boolean;
   /** Words shared with the shim. */
   readonly control: Region;
   /** Byte offsets into `rings`. */
@@ -74,49 +70,65 @@ export const FLAG_LADDER: readonly number[] = [
 /** Sets up a ring and maps it. Throws a named error that explains a refusal. */
 export function setUpRing(options: RingOptions): RingMemory {
   const params = new Int32Array(PARAMS.BYTES / 4);
-  const fd = createRing(options, params);
+  const result = createRing(options, params);
+  const registered = (params[PARAMS.FLAGS]! & SETUP.REGISTERED_FD_ONLY) !== 0;
   try {
-    return mapRing(fd, params);
+    return mapRing(registered ? ~result : result, params, options);
   } catch (error) {
-    close(fd);
+    if (registered) unregister(result);
+    else close(result);
     throw error;
   }
 }
 
+/** Ends a ring that is only registered with the thread. */
+function unregister(index: number): void {
+  const code = REGISTER.UNREGISTER_RING_FDS + USE_REGISTERED_RING;
+  syscall('io_uring_register', index, code, Int32Array.of(index, 0, 0, 0), 1);
+}
+
 function createRing(options: RingOptions, params: Int32Array): number {
-  const entries = options.entries ?? 256;
-  const exact = options.flags !== undefined;
-  const ladder = exact ? [options.flags] : FLAG_LADDER;
+  const { entries = 256, flags: exact } = options;
+  checkOptions(options);
+  const ladder = exact === undefined ? FLAG_LADDER : [exact];
   let result: number = ERRNO.EINVAL;
   for (const flags of ladder) {
-    params.fill(0);
-    const sized = !exact || options.completionEntries !== undefined;
-    params[PARAMS.FLAGS] = flags | (sized ? SETUP.CQSIZE : 0);
-    params[PARAMS.CQ_ENTRIES] = sized
-      ? (options.completionEntries ?? Math.min(entries * 4, 65536))
-      : 0;
-    params[PARAMS.SQ_THREAD_IDLE] = options.sqThreadIdle ?? 0;
+    fillParams(params, flags | impliedFlags(options), options);
     result = syscall('io_uring_setup', entries, params);
     if (result !== ERRNO.EINVAL) break;
   }
   if (result >= 0) return result;
-  if (result === ERRNO.EINVAL) {
+  if (result === ERRNO.EINVAL || (options.attach !== undefined && result === ERRNO.ENXIO)) {
+    const sets = ladder.map((flags) => flagNames(flags | impliedFlags(options)));
     throw new SystemError(result, 'io_uring_setup', {
-      message: `the kernel refuses these ring flags: ${ladder.map(flagNames).join(' or ')}`,
+      message: `the kernel refuses these ring flags: ${sets.join(' or ')}`,
     });
   }
+  if (result === ERRNO.EBADF) throw new SystemError(result, 'io_uring_setup');
   throw new AnnulusError('ERR_ANNULUS_URING_UNAVAILABLE', explainUnavailable(result).reason, {
     cause: new SystemError(result, 'io_uring_setup', { message: describeErrno(result)[1] }),
   });
 }
 
-/** Names of the set-up flags in `bits`. */
-export function flagNames(bits: number): string {
-  const names = Object.entries(SETUP).filter(([, bit]) => (bits & bit) !== 0);
-  return names.length === 0 ? 'none' : names.map(([name]) => name).join('|');
+function fillParams(params: Int32Array, flags: number, options: RingOptions): void {
+  const { attach, memory, sqThreadCpu = 0, sqThreadIdle = 0 } = options;
+  params.fill(0);
+  params[PARAMS.FLAGS] = flags;
+  params[PARAMS.CQ_ENTRIES] = completionsOf(options);
+  params[PARAMS.SQ_THREAD_CPU] = sqThreadCpu;
+  params[PARAMS.SQ_THREAD_IDLE] = sqThreadIdle | 0;
+  params[PARAMS.WQ_FD] = attach?.fd ?? 0;
+  if (memory === undefined) return;
+  setAddress(params, PARAMS.CQ_OFF + CQ_OFF.USER_ADDR, memory.address);
+  setAddress(params, PARAMS.SQ_OFF + SQ_OFF.USER_ADDR, memory.address + queueBytes(options).rings);
 }
 
-function mapRing(fd: number, params: Int32Array): RingMemory {
+function setAddress(params: Int32Array, at: number, address: number): void {
+  params[at] = address | 0;
+  params[at + 1] = (address / 2 ** 32) | 0;
+}
+
+function mapRing(name: number, params: Int32Array, options: RingOptions): RingMemory {
   const word = (index: number): number => params[index]!;
   const sqEntries = word(PARAMS.SQ_ENTRIES);
   const cqEntries = word(PARAMS.CQ_ENTRIES);
@@ -128,19 +140,30 @@ function mapRing(fd: number, params: Int32Array): RingMemory {
       'This kernel has io_uring, but without SINGLE_MMAP or NODROP; Linux 5.6 or newer is needed.',
     );
   }
-  const queues = mapQueues(fd, params, flags);
+  if ((flags & SETUP.SQPOLL) !== 0 && (features & FEATURE.SQPOLL_NONFIXED) === 0) {
+    throw unsupported('A polling thread that reads plain descriptors', '5.11');
+  }
+  const { memory: given } = options;
+  const queues = given ? useMemory(given, params, options) : mapQueues(name, params, flags);
   const control = Region.allocate(pageSize());
-  const memory = { fd, flags, features, sqEntries, cqEntries, ...queues, control };
+  const fd = name < 0 ? -1 : name;
+  const memory = { fd, name, flags, features, sqEntries, cqEntries, ...queues, control };
   adopt(memory);
+  if (given !== undefined) pin(given.slot);
   return memory;
 }
 
+type Queues = Pick<RingMemory, 'rings' | 'sqes' | 'sqesAt' | 'offsets' | 'given'>;
+
+/** Both queues in memory of the caller's. */
+function useMemory(given: Region, params: Int32Array, options: RingOptions): Queues {
+  const offsets = readOffsets(params);
+  const sqesAt = queueBytes(options).rings;
+  return { rings: given, sqes: given, sqesAt, offsets, given: true };
+}
+
 /** Maps both queues as the kernel has laid them out. */
-function mapQueues(
-  fd: number,
-  params: Int32Array,
-  flags: number,
-): Pick<RingMemory, 'rings' | 'sqes' | 'offsets'> {
+function mapQueues(fd: number, params: Int32Array, flags: number): Queues {
   const sqEntries = params[PARAMS.SQ_ENTRIES]!;
   const cqBytes = params[PARAMS.CQ_ENTRIES]! * cqeSizeOf(flags);
   const sqeSize = (flags & SETUP.SQE128) === 0 ? SIZEOF.SQE : 2 * SIZEOF.SQE;
@@ -150,7 +173,7 @@ function mapQueues(
   const rings = Region.map(ringBytes, [{ at: 0, length: ringBytes, fd, offset: OFF.SQ_RING }]);
   const sqeBytes = sqEntries * sqeSize;
   const sqes = Region.map(sqeBytes, [{ at: 0, length: sqeBytes, fd, offset: OFF.SQES }]);
-  return { rings, sqes, offsets };
+  return { rings, sqes, sqesAt: 0, offsets, given: false };
 }
 
 /**
@@ -169,14 +192,14 @@ function cqeSizeOf(flags: number): number {
 
 /** Has the shim end the ring with the environment. */
 function adopt(memory: RingMemory): void {
-  const { fd, flags, cqEntries, rings, control, offsets } = memory;
+  const { name, flags, cqEntries, rings, control, offsets } = memory;
   const layout: Record<(typeof RING_LAYOUT)[number], number> = {
     ...offsets,
     cqEntries,
     cqeSize: cqeSizeOf(flags),
   };
-  const words = Int32Array.from(RING_LAYOUT, (name) => layout[name]);
-  check(native().adoptRing(fd, rings.mappingId, control.mappingId, words), 'io_uring_setup');
+  const words = Int32Array.from(RING_LAYOUT, (word) => layout[word]);
+  check(native().adoptRing(name, rings.mappingId, control.mappingId, words), 'io_uring_setup');
 }
 
 /**
@@ -213,14 +236,14 @@ export function resizeQueues(
     const cqes = params[PARAMS.CQ_OFF + CQ_OFF.CQES]!;
     params[arrayAt] = arrayBehind(cqes, params[PARAMS.CQ_ENTRIES]!, flags);
   }
-  native().closeRing(old.fd);
+  native().closeRing(old.name);
   let fd = spare;
   try {
     fd = check(syscall('fcntl', spare, F_DUPFD_CLOEXEC, old.fd), 'fcntl');
     close(spare);
     const [sq, cq] = [params[PARAMS.SQ_ENTRIES]!, params[PARAMS.CQ_ENTRIES]!];
     const queues = mapQueues(fd, params, flags);
-    const memory = { ...old, fd, sqEntries: sq, cqEntries: cq, ...queues };
+    const memory = { ...old, fd, name: fd, sqEntries: sq, cqEntries: cq, ...queues };
     adopt(memory);
     return memory;
   } catch (error) {

@@ -14,17 +14,20 @@ import type { OpcodeName } from './opcodes.ts';
 const PROBE_OPS = 256;
 const OP_SUPPORTED = 1;
 
-/** The opcodes a ring's kernel has, by `REGISTER_PROBE` (5.6). */
-export function probeOpcodes(ringFd: number): Set<OpcodeName> {
+/** Added to a registration's number when the ring is named by its registered index. */
+export const USE_REGISTERED_RING: number = 2 ** 31;
+
+/**
+ * The opcodes a ring's kernel has, by `REGISTER_PROBE` (5.6); none if it does not say.
+ *
+ * @param ring - The ring's descriptor, or ~index of one that is only registered with the thread.
+ */
+export function probeOpcodes(ring: number): Set<OpcodeName> {
   // Not closed, but left to the garbage collector: see scratch.ts.
   const answer = Region.allocate(16 + PROBE_OPS * 8);
-  const result = syscall(
-    'io_uring_register',
-    ringFd,
-    REGISTER.REGISTER_PROBE,
-    answer.bytes,
-    PROBE_OPS,
-  );
+  const code = REGISTER.REGISTER_PROBE + (ring < 0 ? USE_REGISTERED_RING : 0);
+  const name = ring < 0 ? ~ring : ring;
+  const result = syscall('io_uring_register', name, code, answer.bytes, PROBE_OPS);
   const found = new Set<OpcodeName>();
   if (result < 0) return found;
   const view = new DataView(answer.buffer);
@@ -42,27 +45,57 @@ export function probeOpcodes(ringFd: number): Set<OpcodeName> {
 let known: Uint8Array | undefined;
 
 /** Which opcodes the kernel has, as a table that requests can look into. */
-export function supportedOpcodes(ringFd: number): Uint8Array {
+export function supportedOpcodes(ring: number): Uint8Array {
   if (known !== undefined) return known;
-  const found = probeOpcodes(ringFd);
-  // No answer (a ring that is restricted, a kernel before 5.6): let the kernel speak for itself.
+  const found = probeOpcodes(ring);
+  // No answer (a kernel before 5.6): let the kernel speak for itself.
   known = Uint8Array.from(OPCODES, ({ name }) => (found.size === 0 || found.has(name) ? 1 : 0));
   return known;
 }
 
-let registrations: number | undefined;
+/** What the kernel has, as `REGISTER_QUERY` (6.18) tells without a ring. */
+export interface KernelMasks {
+  /** How many requests and registrations it has: all with a smaller number. */
+  readonly requests: number;
+  readonly registrations: number;
+  /** Bits it knows. */
+  readonly features: number;
+  readonly setup: number;
+  readonly enter: number;
+  readonly request: number;
+}
+
+let masks: KernelMasks | null | undefined;
+
+/** What the kernel says of itself, asked once a thread; undefined where it cannot. */
+export function kernelMasks(): KernelMasks | undefined {
+  masks ??= readMasks(queryOpcodes());
+  return masks ?? undefined;
+}
+
+function readMasks(answer: DataView | undefined): KernelMasks | null {
+  if (answer === undefined) return null;
+  const word = (at: number): number => answer.getUint32(at, true);
+  return {
+    requests: word(QUERY_OPCODE.REQUESTS),
+    registrations: word(QUERY_OPCODE.REGISTRATIONS),
+    features: word(QUERY_OPCODE.FEATURES),
+    setup: word(QUERY_OPCODE.SETUP),
+    enter: word(QUERY_OPCODE.ENTER),
+    request: word(QUERY_OPCODE.SQE),
+  };
+}
 
 /**
  * How many registration operations the kernel has, by `REGISTER_QUERY` (6.18), which needs no ring.
  * Infinite where it does not say: then the kernel speaks for itself.
  */
 export function registrationCount(): number {
-  registrations ??= queryOpcodes()?.getUint32(QUERY_OPCODE.REGISTRATIONS, true) ?? Infinity;
-  return registrations;
+  return kernelMasks()?.registrations ?? Infinity;
 }
 
 /** The kernel's `struct io_uring_query_opcode`; undefined where there is none. */
-export function queryOpcodes(): DataView | undefined {
+function queryOpcodes(): DataView | undefined {
   const scratch = Region.allocate(QUERY_HDR.BYTES + QUERY_OPCODE.BYTES);
   const header = new DataView(scratch.buffer);
   header.setBigUint64(QUERY_HDR.DATA, BigInt(scratch.address + QUERY_HDR.BYTES), true);

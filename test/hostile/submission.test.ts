@@ -115,14 +115,14 @@ describe('submitting', { skip: withoutUring }, () => {
   it('hazard 4: requests are still there after a failed enter', () => {
     using ring = new Ring({ entries: 8 });
     const region = Region.allocate(4096);
-    const memory = (ring as unknown as { memory: { fd: number } }).memory;
-    const { fd } = memory;
+    const { register } = ring;
+    const { fd } = register;
     const [near, far] = blockingSockets();
     ring.write(1, far, region, { length: 4 });
     ring.read(2, near, region, { offset: 100, length: 4 });
-    memory.fd = 1_000_000;
+    register.fd = 1_000_000;
     assert.throws(() => ring.submit(), { code: 'EBADF', syscall: 'io_uring_enter' });
-    memory.fd = fd;
+    register.fd = fd;
     // The tail was published: the kernel may have seen the requests, so they hold their memory.
     assert.throws(() => region.close(), { code: 'ERR_REGION_BUSY' });
     assert.equal(ring.inFlight, 2);

@@ -10,15 +10,13 @@ import type { Region } from '../../memory/region.ts';
 import { borrowScratch, returnScratch } from '../../memory/scratch.ts';
 import type { FileTable } from '../file-table.ts';
 import { REGISTRATIONS } from '../registrations.ts';
-import { registrationCount, unsupported } from '../supported.ts';
+import { registrationCount, unsupported, USE_REGISTERED_RING } from '../supported.ts';
 import type { Tags } from '../tags.ts';
-
-/** Added to the operation's number when the ring is named by its registered index. */
-const USE_REGISTERED_RING = 2 ** 31;
 
 /** What a registrar needs to know of its ring. */
 export interface RegistrarOptions {
-  readonly fd: number;
+  /** The ring's descriptor, or ~index of one that is only registered with the thread. */
+  readonly name: number;
   readonly files: FileTable;
   readonly tags: Tags;
 }
@@ -34,12 +32,13 @@ export abstract class RegisterCalls {
   protected readonly tags: Tags;
   /** @internal Index of the ring among the thread's registered rings; -1 if it is none. */
   protected ringIndex = -1;
-  /** @internal The descriptor; -1 once the ring is closed. */
+  /** @internal The descriptor; -1 if there is none, or the ring is closed. */
   fd: number;
 
   /** @internal */
-  protected constructor({ fd, files, tags }: RegistrarOptions) {
-    this.fd = fd;
+  protected constructor({ name, files, tags }: RegistrarOptions) {
+    this.fd = Math.max(name, -1);
+    this.ringIndex = name < 0 ? ~name : -1;
     this.fileTable = files;
     this.tags = tags;
   }
@@ -78,7 +77,9 @@ export abstract class RegisterCalls {
 
   /** @internal Makes one call; its raw result. */
   protected attempt(name: RegisterName, argument: SyscallArgument, count: number): number {
-    if (this.fd < 0) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
+    if (this.fd < 0 && this.ringIndex < 0) {
+      throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
+    }
     requireRegistration(name);
     // The index spares the kernel looking the descriptor up among those of the process.
     const indexed = this.ringIndex >= 0;

@@ -82,7 +82,7 @@ export abstract class RequestQueue {
     this.control = new Int32Array(memory.control.buffer);
     this.tailWords = this.control;
     this.pinWords = pins();
-    this.supported = supportedOpcodes(memory.fd);
+    this.supported = supportedOpcodes(memory.name);
     this.mapQueue(memory);
     this.tail = Atomics.load(this.ringWords, memory.offsets.sqTail >> 2);
     this.headSeen = this.tail;
@@ -108,8 +108,9 @@ export abstract class RequestQueue {
 
   private mapQueue(memory: RingMemory): void {
     this.ringWords = new Int32Array(memory.rings.buffer, 0, memory.rings.byteLength >> 2);
-    this.words = new Int32Array(memory.sqes.buffer);
     this.stride = (memory.flags & SETUP.SQE128) === 0 ? 16 : 32;
+    const count = memory.sqEntries * this.stride;
+    this.words = new Int32Array(memory.sqes.buffer, memory.sqesAt, count);
     this.shift = this.stride === 16 ? 4 : 5;
     this.capacity = memory.sqEntries;
     this.mask = memory.sqEntries - 1;
@@ -176,8 +177,9 @@ export abstract class RequestQueue {
   private skip(at: number): void {
     this.words[at + W.USER_DATA_HIGH] = SKIPPED;
     this.countSkipped(1);
-    const seen = this.control[CONTROL.SKIPPED]! + 1;
-    this.control[CONTROL.SKIPPED] = Math.min(seen, this.unsubmitted);
+    const count = this.control[CONTROL.SKIPPED]! + 1;
+    this.control[CONTROL.SKIPPED] = Math.min(count, this.unsubmitted);
+    this.control[CONTROL.SKIPPED_END] = this.tail;
   }
 
   /** @internal One request more, or less, that ends without a completion. */
@@ -381,7 +383,6 @@ export abstract class RequestQueue {
     this.control[PREPARED] = this.tail;
   }
 
-
   /** @internal Makes every further request find a full queue, and so the error that names the close. */
   protected retire(): void {
     this.headSeen = (this.tail - this.memory.sqEntries) | 0;
@@ -401,6 +402,7 @@ export abstract class RequestQueue {
     }
     this.tail = head;
     this.control[PREPARED] = head;
+    this.control[CONTROL.SKIPPED] = 0;
     return tokens;
   }
 

@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 
 import { alloc } from 'annulus';
 import { Ring, SETUP } from 'annulus/uring';
-import { flagNames } from '#src/uring/setup.js';
+import { flagNames } from '#src/uring/flags.js';
 
 import { census } from '../../support/census.ts';
 import { DEFERRED, finish, Folder, registers, take } from '../../support/uring.ts';

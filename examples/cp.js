@@ -55,7 +55,7 @@ async function fill(memory, position) {
  * @param {number} position
  */
 async function empty(memory, position) {
-  for (let written = 0; written < memory.length; ) {
+  for (let written = 0; written < memory.length;) {
     written += await destination.writeAt(memory, position + written, { offset: written });
   }
 }

@@ -54,7 +54,7 @@ function answerTo(head) {
  */
 async function sendAll(connection, text) {
   const bytes = Buffer.from(text, 'latin1');
-  for (let sent = 0; sent < bytes.length; ) {
+  for (let sent = 0; sent < bytes.length;) {
     sent += await io.send(connection, bytes, { offset: sent });
   }
 }

@@ -190,7 +190,10 @@ function checkOptions(options: ListenerSocketOptions, internet: boolean): Settin
   return given;
 }
 
-function toOption(name: keyof ListenerSocketOptions, value: number | boolean): [number, number, number] {
+function toOption(
+  name: keyof ListenerSocketOptions,
+  value: number | boolean,
+): [number, number, number] {
   const [level, option] = OPTIONS[name];
   return [option, Number(value), level];
 }

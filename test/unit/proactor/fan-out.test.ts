@@ -30,7 +30,11 @@ describe('writeMany', available, () => {
       const outcomes = await writing;
       assert.deepEqual(new Set(outcomes.map((outcome) => outcome.status)), new Set(['fulfilled']));
       assert.deepEqual(
-        [now.submitted - before.submitted, now.enters - before.enters, now.bounced - before.bounced],
+        [
+          now.submitted - before.submitted,
+          now.enters - before.enters,
+          now.bounced - before.bounced,
+        ],
         [50, 1, bounced],
       );
       assert.ok(names.every((name) => readFileSync(folder.at(name), 'utf8') === 'hello'));

@@ -90,7 +90,10 @@ describe('a listener', available, () => {
     assert.equal(optionOf(fd, SOL.SOCKET, SO.RCVBUF), 2 * 65536); // the kernel doubles it
     assert.equal(optionOf(fd, SOL.TCP, TCP_FASTOPEN), 16);
     // The same address again, which only SO_REUSEPORT allows.
-    await using second = io.openListener({ ...(listener.address as typeof anyPort), socketOptions });
+    await using second = io.openListener({
+      ...(listener.address as typeof anyPort),
+      socketOptions,
+    });
     assert.deepEqual(second.address, listener.address);
   });
 
@@ -123,7 +126,10 @@ describe('a listener', available, () => {
     const closing = listener.close();
     assert.equal(listener.close(), closing);
     await Promise.all([closing, ...loops]);
-    assert.deepEqual(await listener[Symbol.asyncIterator]().next(), { done: true, value: undefined });
+    assert.deepEqual(await listener[Symbol.asyncIterator]().next(), {
+      done: true,
+      value: undefined,
+    });
   });
 
   const callTwice = async (listener: Listener): Promise<void> => {

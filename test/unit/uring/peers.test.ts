@@ -27,11 +27,8 @@ describe('peers', needs('SOCKET', 'BIND', 'SENDMSG', 'RECVMSG', 'ACCEPT'), () =>
     using ring = new Ring({ entries: 8 });
     const fds = [0, 1].map(() => runOne(ring, (token) => ring.socket(token, AF.INET, SOCK.DGRAM)));
     const [from, to] = fds as [number, number];
-    for (const fd of fds)
-      assert.equal(
-        runOne(ring, (token) => ring.bind(token, fd, here)),
-        0,
-      );
+    const bound = fds.map((fd) => runOne(ring, (token) => ring.bind(token, fd, here)));
+    assert.deepEqual(bound, [0, 0]);
     const [sender, receiver] = [from, to].map((fd) => decodeSocketAddress(socketName(fd))!);
     const text = alloc(5);
     text.set(Buffer.from('hello'));

@@ -8,6 +8,9 @@ import type { alloc, AnnulusErrorCode, Probe, Ring, SystemError } from 'annulus'
 import { Channel, Receiver, Sender } from 'annulus/channel';
 import type { ChannelHandle, Role, StdioEntry, Waiter } from 'annulus/channel';
 import type { ProactorOptions, ProactorStats } from 'annulus/proactor';
+import { BufferRing, passDescriptors, SocketMessage } from 'annulus/uring';
+import type { BufferGroup, ControlMessage, decodePeerAddress } from 'annulus/uring';
+import type { decodeReceivedMessage, ReceivedMessage } from 'annulus/uring';
 import type { decodeEpollEvents } from 'annulus/uring';
 import { decodePipe, EPOLL, FILE_INDEX_ALLOC, FixedFile } from 'annulus/uring';
 import { RWF, sendMessage, SETUP, TIMEOUT } from 'annulus/uring';
@@ -128,6 +131,45 @@ export function requests(): void {
   same<EpollEvent[], ReturnType<typeof decodeEpollEvents>>(true);
   // @ts-expect-error: an epoll set watches descriptors, not registered files
   ring.epollCtl(1, 3, 1, file, { events: 1, data: 0 });
+}
+
+export function sockets(): void {
+  const buffers = ring.register.bufferRing({ count: 4, size: 64 });
+  same<typeof buffers, BufferRing>(true);
+  ring.recvMultishot(1, file, buffers, { length: 3, bundle: true });
+  ring.readMultishot(1, 0, buffers);
+  // @ts-expect-error: memory is no group of buffers
+  ring.recvMultishot(1, 0, region);
+  // @ts-expect-error: a group of buffers is no memory
+  ring.recv(1, 0, buffers);
+  // @ts-expect-error: a read has no flags of a socket
+  ring.readSelect(1, 0, buffers, { bundle: true });
+  // @ts-expect-error: rings of buffers are made by a registrar
+  void new BufferRing();
+  same<ReturnType<typeof buffers.received>, Uint8Array>(true);
+  const group = ring.bufferGroup({ count: 4, size: 64 });
+  same<typeof group, BufferGroup>(true);
+  ring.provideBuffers(1, group);
+  // @ts-expect-error: a ring of buffers is given to the kernel without requests
+  ring.provideBuffers(1, buffers);
+  // @ts-expect-error: the older kind has nothing to send from
+  ring.sendSelect(1, 0, group);
+  using message = new SocketMessage({ memories: [region], control: [passDescriptors([0])] });
+  ring.sendmsg(1, 0, message, { flags: 1, pollFirst: true });
+  // @ts-expect-error: the pieces are of a message
+  ring.sendmsg(1, 0, [region]);
+  same<SocketAddress | undefined, typeof message.sender>(true);
+  same<ControlMessage[], typeof message.control>(true);
+  ring.sendZc(1, 0, buffer, { reportUsage: true, address: { path: 'a' } });
+  // @ts-expect-error: a plain send copies
+  ring.send(1, 0, buffer);
+  // @ts-expect-error: where to comes before how
+  ring.sendTo(1, 0, region, { flags: 1 });
+  // @ts-expect-error: several connections have several peers
+  ring.acceptMultishot(1, 0, { address: region });
+  ring.accept(1, 0, { address: region, dontWait: true });
+  same<ReturnType<typeof decodePeerAddress>, SocketAddress | undefined>(true);
+  same<ReceivedMessage, ReturnType<typeof decodeReceivedMessage>>(true);
 }
 
 export async function proactor(): Promise<void> {

@@ -373,6 +373,9 @@ export class BufferGroup extends ProvidedBuffers {
 
   /** @internal The kernel's address of a buffer. */
   addressOf(id: number): number {
+    if (this.region.byteLength === 0) {
+      throw new AnnulusError('ERR_ANNULUS_CLOSED', `The memory of group ${this.group} is closed.`);
+    }
     return this.region.address + this.offsetOf(id);
   }
 }

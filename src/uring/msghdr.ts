@@ -3,7 +3,13 @@
  * messages; encoded to and decoded from the structs of the kernel.
  */
 import { CMSGHDR, MSGHDR, RECVMSG_OUT, SCM, SIZEOF, SOL } from '../sys/abi.ts';
-import { checkInteger, invalidArgType, invalidArgValue, outOfRange } from '../sys/errors.ts';
+import {
+  AnnulusError,
+  checkInteger,
+  invalidArgType,
+  invalidArgValue,
+  outOfRange,
+} from '../sys/errors.ts';
 import { Region, requireRegion } from '../memory/region.ts';
 import type { Memory } from './descriptors.ts';
 import { decodeSocketAddress, encodeSocketAddress, SOCKADDR_STORAGE } from './sockaddr.ts';
@@ -134,14 +140,6 @@ export class SocketMessage {
     this.#controlSpace = align(Math.max(controlSpace, this.#control.byteLength));
     this.region = Region.allocate(this.#controlAt + this.#controlSpace);
     this.#view = new DataView(this.region.buffer);
-    this.#setAddress(MSGHDR.IOV, memories.length === 0 ? 0 : VECTORS_AT);
-    this.#setU64(MSGHDR.IOVLEN, memories.length);
-    this.memories.forEach((memory, index) => {
-      const start = memory instanceof Uint8Array ? memory.byteOffset : 0;
-      const at = VECTORS_AT + index * SIZEOF.IOVEC;
-      this.#setU64(at, this.regions[index]!.address + start);
-      this.#setU64(at + 8, memory.byteLength);
-    });
   }
 
   /** Changes where it is sent. */
@@ -189,7 +187,7 @@ export class SocketMessage {
 
   /** @internal Puts what is to be sent in place; the kernel's address of the header. */
   prepareSend(): number {
-    this.region.checkIdle();
+    this.#prepare();
     this.#setAddress(MSGHDR.NAME, this.#address === undefined ? 0 : ADDRESS_AT);
     this.#view.setUint32(MSGHDR.NAMELEN, this.#address?.byteLength ?? 0, true);
     if (this.#address !== undefined) this.region.bytes.set(this.#address, ADDRESS_AT);
@@ -203,13 +201,29 @@ export class SocketMessage {
 
   /** @internal Makes room for what will be received; the kernel's address of the header. */
   prepareReceive(): number {
-    this.region.checkIdle();
+    this.#prepare();
     this.#setAddress(MSGHDR.NAME, ADDRESS_AT);
     this.#view.setUint32(MSGHDR.NAMELEN, SOCKADDR_STORAGE, true);
     this.#setAddress(MSGHDR.CONTROL, this.#controlSpace === 0 ? 0 : this.#controlAt);
     this.#setU64(MSGHDR.CONTROLLEN, this.#controlSpace);
     this.#view.setUint32(MSGHDR.FLAGS, 0, true);
     return this.region.address;
+  }
+
+  /** The vectors, anew each time: memory that was closed meanwhile has no bytes any more. */
+  #prepare(): void {
+    if (this.region.closed) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The message is closed.');
+    this.region.checkIdle();
+    const { memories, regions } = this;
+    this.#setAddress(MSGHDR.IOV, memories.length === 0 ? 0 : VECTORS_AT);
+    this.#setU64(MSGHDR.IOVLEN, memories.length);
+    for (let i = 0; i < memories.length; i++) {
+      const memory = memories[i]!;
+      const start = memory instanceof Uint8Array ? memory.byteOffset : 0;
+      const at = VECTORS_AT + i * SIZEOF.IOVEC;
+      this.#setU64(at, regions[i]!.address + start);
+      this.#setU64(at + 8, memory.byteLength);
+    }
   }
 
   /** Stores a pointer into the message's own memory; 0 is none. */

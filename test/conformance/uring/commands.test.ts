@@ -74,17 +74,28 @@ describe('a request that does nothing', needs(), () => {
     assert.deepEqual(take(ring), [{ token: 1, result: 0, more: false }]);
   });
 
-  it('completes with a wide entry in a ring of such', () => {
+  it('completes with a wide entry in a ring of such', (test) => {
     using plain = new Ring({ entries: 4 });
     assert.throws(() => plain.nopWith(1, { extra: [1, 2] }), { code: 'ERR_INVALID_ARG_VALUE' });
     using ring = new Ring({ entries: 4, flags: SETUP.CQE32 });
-    const result = runOne(ring, (token) => ring.nopWith(token, { extra: [1, 2 ** 40] }));
-    assert.ok([0, EINVAL].includes(result));
-    for (let i = 0; i < 20; i++) {
-      ring.nopWith(i % 4, { extra: [i, i] });
-      finish(ring);
+    ring.nopWith(1, { extra: [7, 2 ** 40 + 1] });
+    ring.nop(2);
+    ring.submitAndWait(2);
+    const words = new Map<number, number[]>();
+    let known = true;
+    ring.drain((token, result) => {
+      words.set(
+        token,
+        [0, 1, 2, 3].map((index) => ring.extraWord(index)),
+      );
+      if (token === 1) known = result !== EINVAL;
+    });
+    if (!known) {
+      test.skip("this kernel's NOP does not know extra");
+      return;
     }
-    assert.equal(ring.inFlight, 0);
+    assert.deepEqual(words.get(1), [7, 0, 1, 256]);
+    assert.deepEqual(words.get(2), [0, 0, 0, 0]);
   });
 
   it('is refused in an entry of 128 bytes by kernels that have none', (test) => {

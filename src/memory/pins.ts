@@ -3,6 +3,9 @@
  */
 import { DOOMED, native } from '../sys/native.ts';
 
+/** A constant of this module, which V8 compiles into the code. */
+const LAST_USE: number = DOOMED;
+
 let words: Int32Array | undefined;
 
 /**
@@ -23,7 +26,7 @@ export function pin(slot: number): void {
 /** Ends one kernel use. The last one of a collected buffer unmaps the memory. */
 export function unpin(slot: number): void {
   const table = pins();
-  const left = table[slot]! - 1;
+  const left = (table[slot]! - 1) | 0;
   table[slot] = left;
-  if (left === DOOMED) native().unmap(slot);
+  if (left === LAST_USE) native().unmap(slot);
 }

@@ -15,6 +15,7 @@ export type CompletionCallback = (token: number, result: number, flags: number) 
 // V8 compiles constants of the module itself into the code, but looks up what is imported at every use.
 const ENDED: number = CONTROL.ENDED;
 const F_MORE: number = CQE.F_MORE;
+const NOTHING: number = SKIPPED;
 const F_SKIP: number = CQE.F_SKIP;
 const F_32: number = CQE.F_32;
 
@@ -147,7 +148,7 @@ export class CompletionQueue {
         } else if ((flags & F_MORE) === 0) {
           if (hold === 0) {
             this.ended = (this.ended + 1) | 0;
-          } else if (hold !== SKIPPED) {
+          } else if (hold !== NOTHING) {
             this.ended = (this.ended + 1) | 0;
             holds.release(hold);
           }

@@ -31,6 +31,9 @@ export const YIELDS_FD: number = 1 << 29;
 /** The hold of a request whose success is not told; native/ring.c knows it too. */
 export const SKIPPED: number = 1 << 27;
 
+/** Below this a hold is a region slot without any mark. Not exported: see queue.ts on constants. */
+const LOWEST_MARK = 1 << 27;
+
 /** Cell sizes in bytes: addresses and timespecs; a path; two paths, or 1,024 iovecs. */
 const CLASSES = [256, 4352, 16640] as const;
 
@@ -100,7 +103,8 @@ export class Holds {
 
   /** A cell of at least `bytes`; its slab stays pinned until `release()`. */
   cell(bytes: number): Cell {
-    const sizeClass = CLASSES.findIndex((size) => size >= bytes);
+    let sizeClass = 0;
+    while (CLASSES[sizeClass]! < bytes) sizeClass++;
     const free = this.#free[sizeClass];
     if (free === undefined) {
       throw new RangeError(
@@ -114,6 +118,10 @@ export class Holds {
 
   /** Ends a hold. Called once a request, at its terminal completion or if it never ran. */
   release(hold: number): void {
+    if (hold < LOWEST_MARK) {
+      unpin(hold); // nearly always: a region, and no more
+      return;
+    }
     if ((hold & (CELL | PIPE)) === 0) {
       unpin(hold & ~YIELDS_FD);
       return;

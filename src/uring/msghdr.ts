@@ -18,6 +18,7 @@ import type { SocketAddress } from './sockaddr.ts';
 const IOV_MAX = 1024;
 const MAX_CONTROL = 65536;
 const MAX_FD = 2 ** 31 - 1;
+const TWO_32 = 2 ** 32;
 
 /** One piece of ancillary data. */
 export interface ControlMessage {
@@ -140,6 +141,14 @@ export class SocketMessage {
     this.#controlSpace = align(Math.max(controlSpace, this.#control.byteLength));
     this.region = Region.allocate(this.#controlAt + this.#controlSpace);
     this.#view = new DataView(this.region.buffer);
+    this.#setAddress(MSGHDR.NAME, this.region, ADDRESS_AT);
+    this.#setAddress(MSGHDR.IOV, this.region, VECTORS_AT);
+    this.#setAddress(MSGHDR.CONTROL, this.region, this.#controlAt);
+    this.#view.setUint32(MSGHDR.IOVLEN, memories.length, true);
+    this.memories.forEach((memory, index) => {
+      const start = memory instanceof Uint8Array ? memory.byteOffset : 0;
+      this.#setAddress(VECTORS_AT + index * SIZEOF.IOVEC, this.regions[index]!, start);
+    });
   }
 
   /** Changes where it is sent. */
@@ -185,55 +194,42 @@ export class SocketMessage {
     this.close();
   }
 
-  /** @internal Puts what is to be sent in place; the kernel's address of the header. */
-  prepareSend(): number {
+  /** @internal Puts what is to be sent in place. */
+  prepareSend(): void {
     this.#prepare();
-    this.#setAddress(MSGHDR.NAME, this.#address === undefined ? 0 : ADDRESS_AT);
-    this.#view.setUint32(MSGHDR.NAMELEN, this.#address?.byteLength ?? 0, true);
-    if (this.#address !== undefined) this.region.bytes.set(this.#address, ADDRESS_AT);
-    const length = this.#control.byteLength;
-    this.#setAddress(MSGHDR.CONTROL, length === 0 ? 0 : this.#controlAt);
-    this.#setU64(MSGHDR.CONTROLLEN, length);
-    if (length > 0) this.region.bytes.set(this.#control, this.#controlAt);
-    this.#view.setUint32(MSGHDR.FLAGS, 0, true);
-    return this.region.address;
+    const address = this.#address;
+    this.#view.setUint32(MSGHDR.NAMELEN, address === undefined ? 0 : address.length, true);
+    if (address !== undefined) this.region.bytes.set(address, ADDRESS_AT);
+    this.#view.setUint32(MSGHDR.CONTROLLEN, this.#control.length, true);
+    if (this.#control.length > 0) this.region.bytes.set(this.#control, this.#controlAt);
   }
 
-  /** @internal Makes room for what will be received; the kernel's address of the header. */
-  prepareReceive(): number {
+  /** @internal Makes room for what will be received. */
+  prepareReceive(): void {
     this.#prepare();
-    this.#setAddress(MSGHDR.NAME, ADDRESS_AT);
     this.#view.setUint32(MSGHDR.NAMELEN, SOCKADDR_STORAGE, true);
-    this.#setAddress(MSGHDR.CONTROL, this.#controlSpace === 0 ? 0 : this.#controlAt);
-    this.#setU64(MSGHDR.CONTROLLEN, this.#controlSpace);
-    this.#view.setUint32(MSGHDR.FLAGS, 0, true);
-    return this.region.address;
+    this.#view.setUint32(MSGHDR.CONTROLLEN, this.#controlSpace, true);
   }
 
-  /** The vectors, anew each time: memory that was closed meanwhile has no bytes any more. */
+  /** The lengths, anew each time: memory that was closed meanwhile has no bytes any more. */
   #prepare(): void {
     if (this.region.closed) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The message is closed.');
     this.region.checkIdle();
-    const { memories, regions } = this;
-    this.#setAddress(MSGHDR.IOV, memories.length === 0 ? 0 : VECTORS_AT);
-    this.#setU64(MSGHDR.IOVLEN, memories.length);
+    const { memories } = this;
     for (let i = 0; i < memories.length; i++) {
-      const memory = memories[i]!;
-      const start = memory instanceof Uint8Array ? memory.byteOffset : 0;
-      const at = VECTORS_AT + i * SIZEOF.IOVEC;
-      this.#setU64(at, regions[i]!.address + start);
-      this.#setU64(at + 8, memory.byteLength);
+      const { byteLength } = memories[i]!;
+      const at = VECTORS_AT + i * SIZEOF.IOVEC + 8;
+      this.#view.setUint32(at, byteLength >>> 0, true);
+      this.#view.setUint32(at + 4, byteLength >= TWO_32 ? 1 : 0, true);
     }
+    this.#view.setUint32(MSGHDR.FLAGS, 0, true);
   }
 
-  /** Stores a pointer into the message's own memory; 0 is none. */
-  #setAddress(at: number, offset: number): void {
-    this.#setU64(at, offset === 0 ? 0 : this.region.address + offset);
-  }
-
-  #setU64(at: number, value: number): void {
-    this.#view.setUint32(at, value >>> 0, true);
-    this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+  /** Stores the address of a byte of a Region. */
+  #setAddress(at: number, region: Region, offset: number): void {
+    const address = region.address + offset;
+    this.#view.setUint32(at, address >>> 0, true);
+    this.#view.setUint32(at + 4, Math.floor(address / TWO_32), true);
   }
 }
 

@@ -231,9 +231,12 @@ export abstract class MessageRequests extends SocketRequests {
     const address = region.address + start;
     const hold = this.putSocketCommand(SOCKET_COMMAND.GETSOCKNAME, token, fd, region);
     const at = this.lastEntry;
-    this.setAddressWord(at, W.ADDR_LOW, address);
+    const length = address + SOCKADDR_STORAGE;
+    this.setWord(at, W.ADDR_LOW, address | 0);
+    this.setWord(at, W.ADDR_HIGH, (address / TWO_32) | 0);
     this.setRare(at, W.FILE_INDEX, options?.peer === true ? 1 : 0);
-    this.setAddressWord(at, W.ADDR3_LOW, address + SOCKADDR_STORAGE);
+    this.setRare(at, W.ADDR3_LOW, length | 0);
+    this.setRare(at, W.ADDR3_HIGH, (length / TWO_32) | 0);
     new DataView(region.buffer, start).setUint32(SOCKADDR_STORAGE, SOCKADDR_STORAGE, true);
     return hold;
   }
@@ -258,21 +261,18 @@ export abstract class MessageRequests extends SocketRequests {
     const flags = messageFlags(range, always);
     this.requireSpace();
     const receives = op === OP.RECVMSG;
-    const address = receives ? message.prepareReceive() : message.prepareSend();
+    if (receives) message.prepareReceive();
+    else message.prepareSend();
     const cell = this.holds.cell(1);
     cell.keep(message.region);
-    for (const region of message.regions) cell.keep(region);
+    const { regions } = message;
+    for (let i = 0; i < regions.length; i++) cell.keep(regions[i]!);
     if (extra !== undefined) cell.keep(extra);
     const head = this.headFor(op, fd) | headBits;
+    const { address } = message.region;
     const at = this.put(head, number, 0, address, 1, flags, token, cell.hold);
     this.setIoprio(at, bits | pollBits(range));
     return cell.hold;
-  }
-
-  /** @internal Stores an address in two words that most requests leave zero. */
-  protected setAddressWord(at: number, word: number, address: number): void {
-    this.setRare(at, word, address | 0);
-    this.setRare(at, word + 1, (address / TWO_32) | 0);
   }
 
   private putAddressed(
@@ -363,7 +363,9 @@ export abstract class MessageRequests extends SocketRequests {
     this.setWord(at, W.ADDR_LOW, level);
     this.setWord(at, W.ADDR_HIGH, option);
     this.setRare(at, W.FILE_INDEX, byteLength);
-    this.setAddressWord(at, W.ADDR3_LOW, region.address + startOf(memory));
+    const address = region.address + startOf(memory);
+    this.setRare(at, W.ADDR3_LOW, address | 0);
+    this.setRare(at, W.ADDR3_HIGH, (address / TWO_32) | 0);
     return hold;
   }
 

@@ -19,6 +19,7 @@ const checks = new Map([
   ['abi', ['scripts/check-abi.js']],
   ['tidy', ['scripts/check-tidy.js']],
   ['docs', ['scripts/check-docs.js']],
+  ['support', ['scripts/support-matrix.js', '--check']],
   ['typedoc', [`${bin}/typedoc`]],
   ['package', ['scripts/check-package.js']],
   ['publint', [`${bin}/publint`, 'run', '--strict']],

@@ -48,7 +48,7 @@ export { OP, OPCODES } from './opcodes.ts';
 export type { Opcode, OpcodeName } from './opcodes.ts';
 export { decodePipe } from './pipes.ts';
 export { probe } from './probe.ts';
-export type { Probe } from './probe.ts';
+export type { Probe, ProbedKernel } from './probe.ts';
 export type { BufferSource, CloneOptions, TagOptions } from './register/buffers.ts';
 export { CLOCK } from './register/control.ts';
 export type { SyncCancelTarget } from './register/cancel.ts';

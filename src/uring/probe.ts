@@ -1,14 +1,15 @@
 /**
  * What the running kernel can do.
  */
-import { FEATURE } from '../sys/abi.ts';
+import { ENTER, FEATURE, REGISTER_NAMES, SETUP, SQE } from '../sys/abi.ts';
+import type { RegisterName } from '../sys/abi.ts';
 import { AnnulusError, SystemError } from '../sys/errors.ts';
 import { isSupportedPlatform, native } from '../sys/native.ts';
 import { explainUnavailable } from '../sys/unavailable.ts';
 import type { Unavailable, UnavailableCause } from '../sys/unavailable.ts';
 import type { OpcodeName } from './opcodes.ts';
 import { Ring } from './ring.ts';
-import { probeOpcodes } from './supported.ts';
+import { kernelMasks } from './supported.ts';
 
 /** How long the trial request may take where it does not complete at once, in milliseconds. */
 const TRIAL_TIMEOUT_MS = 1000;
@@ -28,6 +29,19 @@ export interface Probe {
   readonly opcodes: ReadonlySet<OpcodeName>;
   /** Set-up flags {@link Ring} uses by default here. */
   readonly setupFlags: number;
+  /**
+   * What else the kernel has, as it says itself by `REGISTER_QUERY` (6.18): registrations, every
+   * set-up flag it accepts, flags of entering and of a request. Undefined where it cannot.
+   */
+  readonly kernel?: ProbedKernel;
+}
+
+/** What a kernel says of itself. */
+export interface ProbedKernel {
+  readonly registrations: readonly RegisterName[];
+  readonly setupFlags: readonly string[];
+  readonly enterFlags: readonly string[];
+  readonly requestFlags: readonly string[];
 }
 
 const NOTHING = { available: false, features: [], opcodes: new Set<OpcodeName>(), setupFlags: 0 };
@@ -50,12 +64,26 @@ export function probe(): Probe {
     return {
       available: true,
       features: namesOf(FEATURE, ring.features),
-      opcodes: probeOpcodes(ring.fd),
+      opcodes: ring.probe(),
       setupFlags: ring.flags,
+      ...askKernel(),
     };
   } catch (error) {
     return { ...NOTHING, ...explain(error) };
   }
+}
+
+function askKernel(): { readonly kernel?: ProbedKernel } {
+  const masks = kernelMasks();
+  if (masks === undefined) return {};
+  return {
+    kernel: {
+      registrations: REGISTER_NAMES.slice(0, masks.registrations),
+      setupFlags: namesOf(SETUP, masks.setup),
+      enterFlags: namesOf(ENTER, masks.enter),
+      requestFlags: namesOf(SQE, masks.request),
+    },
+  };
 }
 
 /** One request from end to end: a sandbox may accept the set-up and then not run it. */

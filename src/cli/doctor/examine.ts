@@ -13,6 +13,7 @@ import type { UnavailableCause } from '../../sys/unavailable.ts';
 import { OPCODES } from '../../uring/opcodes.ts';
 import type { Opcode } from '../../uring/opcodes.ts';
 import { namesOf, probe } from '../../uring/probe.ts';
+import type { ProbedKernel } from '../../uring/probe.ts';
 
 /** A resource limit; null where there is none. */
 export interface Limit {
@@ -44,6 +45,8 @@ export interface Examination {
   readonly nofile: Limit | null;
   /** Names of the set-up flags a ring uses here. */
   readonly ringFlags: readonly string[];
+  /** What else the kernel says it has; null before Linux 6.18, which cannot. */
+  readonly has: ProbedKernel | null;
   /** Names of the kernel's feature bits. */
   readonly features: readonly string[];
   readonly opcodes: {
@@ -74,6 +77,7 @@ export function examine(): Examination {
     memlock: limit(RLIMIT.MEMLOCK),
     nofile: limit(RLIMIT.NOFILE),
     ringFlags: namesOf(SETUP, found.setupFlags),
+    has: found.kernel ?? null,
     features: found.features,
     opcodes: {
       known: OPCODES.length,

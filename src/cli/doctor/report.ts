@@ -1,6 +1,7 @@
 /**
  * The doctor's findings as text: a column of names, a column of values.
  */
+import { REGISTRATIONS } from '../../uring/registrations.ts';
 import type { Examination, Limit } from './examine.ts';
 
 const NAME_WIDTH = 14;
@@ -18,6 +19,9 @@ export function report(found: Examination): string {
     ['Features', found.features.join(' ')],
     ['Opcodes', found.usable ? `${opcodes.supported.length} of ${opcodes.known} known` : ''],
     ['Missing', found.usable ? opcodes.missing.map(describeMissing).join(', ') : ''],
+    ['Registrations', describeCount(found.has?.registrations, REGISTRATIONS.length)],
+    ['Set-up flags', found.has?.setupFlags.join(' ') ?? ''],
+    ['Enter flags', found.has?.enterFlags.join(' ') ?? ''],
     ['Ring flags', found.ringFlags.join(' ')],
     ['Locked memory', describeLimit(found.memlock, describeBytes)],
     ['Open files', describeLimit(found.nofile, String)],
@@ -28,6 +32,10 @@ export function report(found: Examination): string {
   ];
   const filled = rows.filter(([, value]) => value !== '');
   return filled.map(([name, value]) => layOut(name, value)).join('');
+}
+
+function describeCount(names: readonly string[] | undefined, known: number): string {
+  return names === undefined ? '' : `${names.length} of ${known} known`;
 }
 
 function describeMissing({ name, since }: { name: string; since: string }): string {

@@ -289,7 +289,8 @@ const structs = new Map([
  * @returns {Record<string, string[]>} The members of a ring's offsets, by the names src/ gives them.
  */
 function membersOf(struct, renamed) {
-  const keys = ['HEAD', 'TAIL', 'MASK', 'ENTRIES', 'FLAGS', 'DROPPED', 'ARRAY', 'OVERFLOW', 'CQES'];
+  const common = ['HEAD', 'TAIL', 'MASK', 'ENTRIES', 'FLAGS', 'USER_ADDR'];
+  const keys = [...common, 'DROPPED', 'ARRAY', 'OVERFLOW', 'CQES'];
   return Object.fromEntries(
     keys.map((key) => [key, [`${struct}.${renamed[key] ?? key.toLowerCase()}`]]),
   );

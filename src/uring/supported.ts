@@ -26,8 +26,8 @@ export function probeOpcodes(ring: number): Set<OpcodeName> {
   // Not closed, but left to the garbage collector: see scratch.ts.
   const answer = Region.allocate(16 + PROBE_OPS * 8);
   const operation = REGISTER.REGISTER_PROBE + (ring < 0 ? USE_REGISTERED_RING : 0);
-  const fd = ring < 0 ? ~ring : ring;
-  const result = syscall('io_uring_register', fd, operation, answer.bytes, PROBE_OPS);
+  const name = ring < 0 ? ~ring : ring;
+  const result = syscall('io_uring_register', name, operation, answer.bytes, PROBE_OPS);
   const found = new Set<OpcodeName>();
   if (result < 0) return found;
   const view = new DataView(answer.buffer);

@@ -402,6 +402,8 @@ export abstract class RequestQueue {
     }
     this.tail = head;
     this.control[PREPARED] = head;
+    // A failed enter had published them: what is prepared next must lie behind the tail again.
+    Atomics.store(this.ringWords, this.tailIndex, head);
     this.control[CONTROL.SKIPPED] = 0;
     return tokens;
   }

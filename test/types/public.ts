@@ -7,6 +7,7 @@ import { AnnulusError, MirroredRing, probe, Proactor, Region } from 'annulus';
 import type { alloc, AnnulusErrorCode, Probe, Ring, SystemError } from 'annulus';
 import { Channel, Receiver, Sender } from 'annulus/channel';
 import type { ChannelHandle, Role, StdioEntry, Waiter } from 'annulus/channel';
+import type { Batching, Listener, PositionedFile } from 'annulus/proactor';
 import type { ProactorOptions, ProactorStats } from 'annulus/proactor';
 import { BufferRing, passDescriptors, SocketMessage } from 'annulus/uring';
 import type { BufferGroup, ControlMessage, decodePeerAddress } from 'annulus/uring';
@@ -170,6 +171,27 @@ export function sockets(): void {
   ring.accept(1, 0, { address: region, dontWait: true });
   same<ReturnType<typeof decodePeerAddress>, SocketAddress | undefined>(true);
   same<ReceivedMessage, ReturnType<typeof decodeReceivedMessage>>(true);
+}
+
+export async function filesAndListeners(): Promise<void> {
+  const opened = await io.openFile('/', 0);
+  same<PositionedFile, typeof opened>(true);
+  same<number, Awaited<ReturnType<typeof opened.seek>>>(true);
+  // @ts-expect-error: the place is said by the method
+  void opened.read(region, { position: 0 });
+  // @ts-expect-error: an origin by name
+  void opened.seek(0, 2);
+  const listener = io.openListener({ path: '/socket', socketOptions: { reusePort: true } });
+  same<Listener, typeof listener>(true);
+  for await (const connection of listener) same<number, typeof connection>(true);
+  // @ts-expect-error: an address or a path
+  io.openListener({ backlog: 1 });
+  // @ts-expect-error: a switch is no number
+  io.openListener({ path: '/socket', socketOptions: { reusePort: 1 } });
+  same<PromiseSettledResult<number>[], Awaited<ReturnType<typeof io.writeMany>>>(true);
+  const policies: Batching[] = ['turn', 'manual', { requests: 8 }, { requests: 8, deadlineUs: 1 }];
+  // @ts-expect-error: no such policy
+  policies.push('never');
 }
 
 export async function proactor(): Promise<void> {

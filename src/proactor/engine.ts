@@ -5,7 +5,14 @@
 import { channel } from 'node:diagnostics_channel';
 
 import { CQE } from '../sys/abi.ts';
-import { AbortError, AnnulusError, checkInteger, ERRNO, SystemError } from '../sys/errors.ts';
+import {
+  AbortError,
+  AnnulusError,
+  checkInteger,
+  ERRNO,
+  invalidArgType,
+  SystemError,
+} from '../sys/errors.ts';
 import { syscall } from '../sys/linux.ts';
 import { native, SOURCE } from '../sys/native.ts';
 import { OP, opcodeLabel } from '../uring/opcodes.ts';
@@ -110,6 +117,7 @@ export abstract class Engine {
     this.maxInFlight = options.maxInFlight ?? most;
     try {
       checkInteger('maxInFlight', this.maxInFlight, 1, most);
+      checkHandler(options.onEnterError);
       this.batcher = this.makeBatcher(options.batching ?? 'turn');
       this.sourceId = this.ring.startPump(() => this.reap());
     } catch (error) {
@@ -480,6 +488,11 @@ export abstract class Engine {
     this.ring.close();
     this.bounces.close();
   }
+}
+
+function checkHandler(handler: unknown): void {
+  if (handler === undefined || typeof handler === 'function') return;
+  throw invalidArgType('onEnterError', 'a function', handler);
 }
 
 function closedError(): AnnulusError {

@@ -242,6 +242,10 @@ describe('a policy', available, () => {
       const options = { entries: 16, maxInFlight: 8, batching: batching as Batching };
       assert.throws(() => new Proactor(options), { code }, JSON.stringify(batching));
     }
+    const onEnterError = 'log' as unknown as () => void;
+    assert.throws(() => new Proactor({ entries: 16, onEnterError }), {
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
     assert.deepEqual(held(), before);
   });
 });

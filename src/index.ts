@@ -5,6 +5,7 @@
  * @packageDocumentation
  */
 export { alloc, MirroredRing, Region } from './memory/index.ts';
+export { BufferPool } from './pool/index.ts';
 export { Proactor } from './proactor/index.ts';
 export { AbortError, AnnulusError, SystemError } from './sys/errors.ts';
 export type { AnnulusErrorCode, SystemErrorDetails } from './sys/errors.ts';

@@ -9,9 +9,8 @@
 
 /* Values of the io_uring ABI, here because old systems lack the header that defines them. */
 enum { ENTER_GETEVENTS = 1, ENTER_SQ_WAKEUP = 2, ENTER_EXT_ARG = 8, ENTER_REGISTERED_RING = 16 };
-enum { NEED_WAKEUP = 1, NEED_GETEVENTS = 2 | 4 /* overflow, taskrun */ };
+enum { NEED_WAKEUP = 1, NEED_GETEVENTS = 2 | 4 /* overflow, taskrun */, CQ_EVENTFD_DISABLED = 1 };
 enum { CQE_BYTES = 16, CQE_FLAGS_WORD = 3, CQE_F_MORE = 2, CQE_F_SKIP = 32, CQE_F_32 = 32768 };
-enum { CQ_EVENTFD_DISABLED = 1 };
 enum { YIELDS_FD = 1 << 29, PIPE = 1 << 28, SKIPPED = 1 << 27 }; /* see src/uring/holds.ts */
 enum { REGISTER_SYNC_CANCEL = 24, CANCEL_ALL_ANY = 1 | 4 };
 #define USE_REGISTERED_RING (1u << 31)
@@ -21,7 +20,7 @@ enum { DRAIN_STEP_MS = 20, DRAIN_TIMEOUT_MS = 2000 };
 
 /* A ring without a descriptor is named by its index among those the thread has registered. */
 static int name_of(const annulus_ring *ring) {
-  return ring->fd >= 0 ? ring->fd : ~ring->fd;
+  return ring->fd < 0 ? ~ring->fd : ring->fd;
 }
 
 static long enter(const annulus_ring *ring, unsigned count, unsigned wait, unsigned flags,
@@ -107,19 +106,20 @@ static void close_yielded(const annulus_ring *ring, const int32_t *cqe) {
   close(table[2 * (cqe[1] & ~PIPE) + 1]);
 }
 
-/* Discards ready completions and returns how many requests they end. */
+/* Discards ready completions and returns how many requests they end: none by those of tags.ts. */
 static int32_t discard_completions(annulus_ring *ring) {
   uint32_t head = *ring->word[CQ_HEAD];
   uint32_t tail = acquire(ring, CQ_TAIL);
   int32_t ended = 0;
   while (head != tail) {
-    size_t index = head & (ring->cq_entries - 1);
-    const int32_t *cqe = (const int32_t *)(ring->cqes + index * ring->cqe_size);
+    int32_t *cqe = (int32_t *)(ring->cqes + (head & (ring->cq_entries - 1)) * ring->cqe_size);
     uint32_t flags = (uint32_t)cqe[CQE_FLAGS_WORD];
-    close_yielded(ring, cqe);
-    int last = (flags & (CQE_F_MORE | CQE_F_SKIP)) == 0;
-    if (cqe[1] >= 0 && cqe[1] != SKIPPED && last) ended++; /* negative: see tags.ts */
-    head += (flags & CQE_F_32) != 0 && ring->cqe_size == CQE_BYTES ? 2 : 1;
+    if ((flags & CQE_F_SKIP) == 0) close_yielded(ring, cqe);
+    if (cqe[1] >= 0 && cqe[1] != SKIPPED && (flags & (CQE_F_MORE | CQE_F_SKIP)) == 0) ended++;
+    int wide = (flags & CQE_F_32) != 0 && ring->cqe_size == CQE_BYTES;
+    cqe[CQE_FLAGS_WORD] = CQE_F_SKIP; /* see cqueue.ts */
+    if (wide) cqe[CQE_BYTES / 4 + CQE_FLAGS_WORD] = CQE_F_SKIP;
+    head += 1 + (uint32_t)wide;
   }
   /* Release: the kernel may overwrite the entries only after they were read. */
   __atomic_store_n(ring->word[CQ_HEAD], head, __ATOMIC_RELEASE);

@@ -19,7 +19,8 @@ const NOTHING: number = SKIPPED;
 const F_SKIP: number = CQE.F_SKIP;
 const F_32: number = CQE.F_32;
 
-/** Where the further words of a wide completion are. */
+/** Where the flags of a completion are, and the further words of a wide one. */
+const FLAGS = 3;
 const EXTRA = 4;
 
 const NO_WORDS = new Int32Array(0);
@@ -37,9 +38,9 @@ export class CompletionQueue {
   private shift!: number;
   /** `CQE` flags after which more than one entry is passed over; none where all have one size. */
   private special!: number;
-  /** The head behind the last wide completion among narrow ones, and that completion's first word. */
+  /** The head behind the last wide completion among narrow ones, and its further words. */
   private wideEnd = -1;
-  private wideAt = 0;
+  private readonly extra: Int32Array = new Int32Array(4);
   private entriesAt!: number;
   private headIndex!: number;
   private tailIndex!: number;
@@ -84,6 +85,17 @@ export class CompletionQueue {
     this.tailIndex = offsets.cqTail >> 2;
     this.flagsIndex = offsets.sqFlags >> 2;
     this.overflowIndex = offsets.cqOverflow >> 2;
+    if (this.special !== 0) this.skipAll();
+  }
+
+  /** Makes every entry that holds no completion one to be skipped. */
+  private skipAll(): void {
+    const ready = (Atomics.load(this.words, this.tailIndex) - this.words[this.headIndex]!) | 0;
+    const first = this.words[this.headIndex]! + ready;
+    for (let i = ready; i <= this.mask; i++) {
+      const at = this.entriesAt + (((first + i - ready) & this.mask) << this.shift);
+      this.words[at + FLAGS] = F_SKIP;
+    }
   }
 
   /** Lets go of memory that is about to be unmapped: a `drain()` under way ends. */
@@ -138,7 +150,7 @@ export class CompletionQueue {
         const result = words[(at + 2) | 0]!;
         const flags = words[(at + 3) | 0]!;
         this.head = (head + 1) | 0;
-        if ((flags & special) !== 0 && this.passOver(at, flags)) {
+        if (special !== 0 && this.passOver(at, flags)) {
           head = this.head;
           continue;
         }
@@ -172,20 +184,27 @@ export class CompletionQueue {
    * Where narrow and wide completions are mixed: a wide one takes two entries, and the kernel fills
    * the last entry of the queue with one to be skipped where a wide one would not fit.
    *
+   * Every entry becomes one to be skipped once it is read: if such a filling leaves no room for the
+   * wide one, Linux 6.18 counts an entry that it does not write, and what was there is read again.
+   *
    * @returns Whether the entry is no completion.
    */
   private passOver(at: number, flags: number): boolean {
+    const words = this.words;
+    words[at + FLAGS] = F_SKIP;
     if ((flags & F_SKIP) !== 0) return true;
+    if ((flags & F_32) === 0) return false;
     this.head = (this.head + 1) | 0;
     this.wideEnd = this.head;
-    this.wideAt = at;
+    for (let i = 0; i < 4; i++) this.extra[i] = words[at + EXTRA + i]!;
+    words[at + EXTRA + FLAGS] = F_SKIP;
     return false;
   }
 
   /** A further word of the completion called back for last, 0 if it is not a wide one. */
   extraWord(index: number): number {
     if (this.special !== 0) {
-      return this.wideEnd === this.head ? this.words[this.wideAt + EXTRA + index]! >>> 0 : 0;
+      return this.wideEnd === this.head ? this.extra[index]! >>> 0 : 0;
     }
     if (this.shift === 2) return 0;
     const at = this.entriesAt + (((this.head - 1) & this.mask) << this.shift);
@@ -201,7 +220,7 @@ export class CompletionQueue {
 
   /** Reaps what is ready for nobody: descriptors that arrived are closed. */
   discard(): void {
-    const ready = this.ready;
+    const ready = Math.min(this.ready, this.mask + 1);
     for (let i = 0; i < ready; i++) {
       const at = this.entriesAt + (((this.head + i) & this.mask) << this.shift);
       const hold = this.words[at + 1]!;

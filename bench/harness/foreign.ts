@@ -65,7 +65,7 @@ function buildNow({ folder, command, program, remedy, ...toolchain }: Toolchain)
     timeout: BUILD_TIMEOUT_MS,
   });
   if (result.status === 0) return { kind: 'ready', path: program };
-  if ((result.error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') {
+  if (result.error !== undefined && 'code' in result.error && result.error.code === 'ENOENT') {
     return { kind: 'skipped', reason: `${command} not found (${remedy})` };
   }
   const said = result.stderr.trim().replaceAll(/\s+/g, ' ').slice(0, ERROR_CHARACTERS);

@@ -1,0 +1,64 @@
+/**
+ * One thread of the stress of a pool.
+ */
+
+import { parentPort, workerData } from 'node:worker_threads';
+
+import { BufferPool } from 'annulus/pool';
+import type { Allocation } from 'annulus/pool';
+import { CAPACITY, checkMark, mark, randomFrom } from './pool-stress.js';
+import type { StressWork } from './pool-stress.js';
+
+const { handle, manner, seed, count, results, index } = workerData as StressWork;
+const pool = BufferPool.attach(handle);
+const random = randomFrom(seed);
+
+/** Allocations under way at one time in a thread that does not block. */
+const LANES = 4;
+
+/** One in so many is handed to the home, gives up at once, or is large. */
+const POST_ONE_IN = 64;
+const ABORT_ONE_IN = 16;
+const LARGE_ONE_IN = 32;
+
+let started = 0;
+
+function lengthOfNext(): number {
+  return random() % LARGE_ONE_IN === 0 ? CAPACITY : 1 + (random() % 5);
+}
+
+function use(run: Allocation): void {
+  const value = random() & 0xff;
+  mark(run.bytes, value);
+  if (random() % 4 === 0) Atomics.load(results, 0);
+  checkMark(run.bytes, value);
+  results[index * 2]!++;
+  if (random() % POST_ONE_IN === 0) parentPort!.postMessage(run.move(), []);
+  else run.release();
+}
+
+async function lane(): Promise<void> {
+  while (started < count) {
+    started++;
+    const controller = new AbortController();
+    const request = pool.allocate(lengthOfNext(), {
+      signal: controller.signal,
+      priority: random() % 8 === 0 ? 1 : 0,
+    });
+    if (random() % ABORT_ONE_IN === 0) controller.abort();
+    try {
+      use(await request);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ABORT_ERR') throw error;
+      results[index * 2 + 1]!++;
+    }
+  }
+}
+
+function block(): void {
+  for (; started < count; started++) use(pool.allocateSync(lengthOfNext(), { timeout: 120_000 }));
+}
+
+if (manner === 'blocking') block();
+else await Promise.all(Array.from({ length: LANES }, lane));
+await pool.close();

@@ -1,0 +1,74 @@
+/**
+ * A thread of a pool, for the tests of how it ends: does what it is told and says when it has.
+ */
+
+import { parentPort, workerData } from 'node:worker_threads';
+
+import { BufferPool } from 'annulus/pool';
+import type { BufferPoolHandle } from 'annulus/pool';
+import { geometryOf } from '#src/pool/handle.js';
+import { acquire } from '#src/pool/lock.js';
+import { Tables } from '#src/pool/tables.js';
+import { HEAD, MEMBER } from '#src/pool/words.js';
+
+type Work = 'hold' | 'wait' | 'sleep' | 'post' | 'leave' | 'lock' | 'churn' | 'home';
+
+const { work, handle } = workerData as { work: Work; handle: BufferPoolHandle };
+const port = parentPort!;
+
+function say(what: unknown): void {
+  port.postMessage(what, []);
+}
+
+/** Dies with the lock in hand, in the middle of a change that it has not finished. */
+function lockAndSpoil(pool: BufferPool): void {
+  const run = pool.tryAllocate(1)!;
+  run.bytes[0] = 1;
+  const tables = new Tables(geometryOf(handle.settings), handle.tables);
+  const serial = tables.words[tables.memberAt(1) + MEMBER.SERIAL]!;
+  acquire(tables.words, serial, () => false);
+  tables.words[HEAD.USED]! += 2;
+  tables.words[HEAD.QUEUE_HEAD] = 0;
+  tables.words[HEAD.QUEUE_TAIL] = 0;
+  tables.words[HEAD.ALLOCATIONS] = 77;
+  tables.words[tables.classAt(0)] = 0;
+}
+
+function churn(pool: BufferPool): never {
+  for (let turn = 0; ; turn++) {
+    const run = pool.tryAllocate(1 + (turn % 4));
+    const other = pool.tryAllocate(1);
+    run?.release();
+    other?.release();
+    if (turn === 100) say('ready');
+  }
+}
+
+if (work === 'home') {
+  const own = new BufferPool({ bufferSize: 4096, maxMemory: 4 * 4096 });
+  const [first] = [own.tryAllocate(3)!, own.handle];
+  first.bytes.fill(9);
+  say(own.handle);
+  port.on('message', () => {
+    first.release();
+  });
+} else {
+  const pool = BufferPool.attach(handle);
+  const kept = work === 'hold' || work === 'post' || work === 'leave' ? pool.tryAllocate(2) : null;
+  port.on('message', () => process.exit());
+  if (work === 'wait') void pool.allocate(2);
+  if (work === 'lock') lockAndSpoil(pool);
+  if (work === 'sleep') {
+    say('ready');
+    pool.allocateSync(2);
+  } else if (work === 'churn') {
+    churn(pool);
+  } else if (kept && work !== 'hold') {
+    kept.bytes.fill(7);
+    say(kept.move());
+    if (work === 'leave') await pool.close();
+    say('ready');
+  } else {
+    say('ready');
+  }
+}

@@ -41,3 +41,33 @@ describe('a proactor with 128 reads in flight', { skip: withoutUring || withoutS
     }
   });
 });
+
+const polling = new URL('programs/poll-submissions.js', import.meta.url);
+
+describe(
+  'hazard 21: a polling thread that is awake',
+  { skip: withoutUring || withoutStrace() },
+  () => {
+    it('is submitted to and reaped from without a system call', async (test) => {
+      const folder = mkdtempSync(join(tmpdir(), 'annulus-strace-'));
+      try {
+        const log = join(folder, 'log');
+        const launcher = ['strace', '-f', '-e', 'trace=io_uring_setup,io_uring_enter', '-o', log];
+        const { code, stdout, stderr } = await runProgram(polling, [], { launcher });
+        assert.equal(code, 0, stderr);
+        const [reads, enters] = stdout.split(' ').map(Number);
+        // Node may have a ring of its own: only calls on ours, the last that was made, are counted.
+        const lines = readFileSync(log, 'utf8').split('\n');
+        const [, fd] = /io_uring_setup\(64, .*= (\d+)$/.exec(
+          lines.findLast((line) => line.includes('io_uring_setup(64, '))!,
+        )!;
+        const calls = lines.filter((line) => line.includes(`io_uring_enter(${fd}, `)).length;
+        test.diagnostic(`${calls} enters for ${reads} reads`);
+        assert.equal(calls, enters);
+        assert.ok(calls <= 2, `${calls} enters for ${reads} reads`); // those of closing
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+  },
+);

@@ -10,7 +10,7 @@ import { FixedBuffer } from '../descriptors.ts';
 import type { Fd, Memory, MemoryRange } from '../descriptors.ts';
 import { OP } from '../opcodes.ts';
 import { unsupported } from '../supported.ts';
-import { RequestQueue } from './queue.ts';
+import { NOTHING, RequestQueue } from './queue.ts';
 
 const IOV_MAX = 1024;
 
@@ -160,7 +160,7 @@ export abstract class FileRequests extends RequestQueue {
     options?: { readonly datasync?: boolean; readonly offset?: number; readonly length?: number },
   ): number {
     const flags = options?.datasync === true ? FSYNC.DATASYNC : 0;
-    const { offset = 0, length = 0 } = options ?? {};
+    const { offset = 0, length = 0 } = options ?? NOTHING;
     checkInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER);
     checkInteger('length', length, 0, TWO_32 - 1);
     return this.simple(OP.FSYNC, token, fd, offset, 0, length, flags);

@@ -38,6 +38,9 @@ const BUF_INDEX: number = W.BUF_INDEX;
 /** Largest `token`: stays a small integer in V8, so passing it around allocates nothing. */
 export const MAX_TOKEN: number = 2 ** 31 - 1;
 
+/** What options that are not given are taken from: an object made at every call would be garbage. */
+export const NOTHING: { readonly [name: string]: undefined } = {};
+
 const MAX_PERSONALITY = 65535;
 const MAX_SQE_FLAGS = 0x7f;
 

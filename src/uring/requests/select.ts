@@ -17,6 +17,7 @@ import { OP } from '../opcodes.ts';
 import type { Registrar } from '../register/registrar.ts';
 import { messageFlags, MessageRequests, pollBits } from './message.ts';
 import type { MessageRange } from './message.ts';
+import { NOTHING } from './queue.ts';
 
 const MAX_INT = 2 ** 31 - 1;
 const BUFFER_SELECT = SQE.BUFFER_SELECT << 8;
@@ -46,7 +47,7 @@ export abstract class SelectRequests extends MessageRequests {
 
   /** `read()` into a buffer the kernel selects; completes with the bytes read. Linux 5.7. */
   readSelect(token: number, fd: Fd, buffers: ProvidedBuffers, range?: SelectRange): number {
-    const { length = buffers.size, position = -1 } = range ?? {};
+    const { length = buffers.size, position = -1 } = range ?? NOTHING;
     checkInteger('range.length', length, 0, buffers.size);
     checkInteger('range.position', position, -1, Number.MAX_SAFE_INTEGER);
     return this.putSelect(OP.READ, token, fd, buffers, position, length, 0, 0);
@@ -88,7 +89,7 @@ export abstract class SelectRequests extends MessageRequests {
    */
   sendSelect(token: number, fd: Fd, buffers: BufferRing, range?: SelectSocketRange): number {
     const bits = bundleBits(buffers, range);
-    const { length = 0 } = range ?? {};
+    const { length = 0 } = range ?? NOTHING;
     checkInteger('range.length', length, 0, MAX_INT);
     const flags = messageFlags(range, MSG_FLAG.NOSIGNAL);
     return this.putSelect(OP.SEND, token, fd, buffers, 0, length, flags, bits);
@@ -207,7 +208,7 @@ export abstract class SelectRequests extends MessageRequests {
     bits: number,
   ): number {
     const all = bits | bundleBits(buffers, range);
-    const { length = 0 } = range ?? {};
+    const { length = 0 } = range ?? NOTHING;
     checkInteger('range.length', length, 0, MAX_INT);
     return this.putSelect(OP.RECV, token, fd, buffers, 0, length, messageFlags(range, 0), all);
   }

@@ -9,6 +9,7 @@ import type { Fd } from '../descriptors.ts';
 import type { Cell } from '../holds.ts';
 import { OP } from '../opcodes.ts';
 import { SelectRequests } from './select.ts';
+import { NOTHING } from './queue.ts';
 
 const TWO_31 = 2 ** 31;
 const TWO_32 = 2 ** 32;
@@ -102,7 +103,7 @@ export abstract class TimerRequests extends SelectRequests {
    * @param milliseconds - A span, or with `TIMEOUT.ABS` a time of the clock.
    */
   timeout(token: number, milliseconds: number, options?: TimeoutOptions): number {
-    const { count = 0, flags = 0 } = options ?? {};
+    const { count = 0, flags = 0 } = options ?? NOTHING;
     checkInteger('count', count, 0, TWO_32 - 1);
     return this.withTimespec(OP.TIMEOUT, token, milliseconds, count, flags);
   }

@@ -1,15 +1,19 @@
 /**
- * Reads a million times through a ring with several drain callbacks; prints the bytes of heap used.
+ * Makes a million requests with several drain callbacks, reads or with `mixed` of many kinds; prints the
+ * bytes of heap used.
  */
 
 import { openSync, writeSync } from 'node:fs';
 
 import { alloc } from 'annulus/memory';
-import { Ring } from 'annulus/uring';
+import { EPOLL, Ring } from 'annulus/uring';
+
+import { blockingSockets } from '../../support/pipes.ts';
 
 const REQUESTS = 1_000_000;
 const WARM_UP = 300_000;
 const DEPTH = 32;
+const MIXED = 10;
 
 const ring = new Ring({ entries: DEPTH });
 const memory = alloc(DEPTH * 512);
@@ -44,14 +48,36 @@ function readMany(requests: number): void {
   }
 }
 
+const socket = { length: 16 };
+const [near, far] = blockingSockets();
+
+/** Batches of requests of many kinds, with and without kernel structures. */
+function mixMany(requests: number): void {
+  for (let done = 0; done < requests; done += MIXED) {
+    ring.nop(1);
+    ring.fsync(2, near);
+    const timeoutKey = ring.timeout(3, 60_000);
+    ring.timeoutRemove(4, 3, timeoutKey);
+    ring.read(5, file, memory, range);
+    ring.write(6, far, memory, socket);
+    ring.recv(7, near, memory, socket);
+    const pollKey = ring.pollAdd(8, near, EPOLL.PRI);
+    ring.cancel(9, 8, pollKey);
+    ring.accept(10, near);
+    ring.submitAndWait(MIXED);
+    ring.drain(callbacks[(done / MIXED) & 3]!);
+  }
+}
+
 declare const gc: () => void;
 
-readMany(WARM_UP);
+const many = process.argv[2] === 'mixed' ? mixMany : readMany;
+many(WARM_UP);
 gc();
 process.memoryUsage().heapUsed.toFixed();
 writeSync(1, 'begin\n');
 const before = process.memoryUsage().heapUsed;
-readMany(REQUESTS);
+many(REQUESTS);
 const after = process.memoryUsage().heapUsed;
 writeSync(1, 'end\n');
 writeSync(1, `${after - before} bytes for ${ring.stats.completed - WARM_UP} requests\n`);

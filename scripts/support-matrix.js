@@ -74,8 +74,9 @@ function describeAll(tables) {
   return [
     '# Support of the io_uring ABI',
     '',
-    'Written by `node scripts/support-matrix.js` from the tables of `annulus/uring`. What the running kernel does not have is',
-    'refused with [`ERR_ANNULUS_UNSUPPORTED`](errors.md#err_annulus_unsupported); `annulus doctor` and `probe()` say what it has.',
+    'Written by `node scripts/support-matrix.js` from the tables of `annulus/uring`. What the running kernel does not',
+    'have is refused with [`ERR_ANNULUS_UNSUPPORTED`](errors.md#err_annulus_unsupported); `annulus doctor` and',
+    '`probe()` say what it has.',
     '',
     ...section('Requests', ['Code', 'Opcode', 'Linux', 'Methods', 'Fields'], opcodes),
     ...section('Registrations', ['Code', 'Operation', 'Linux', 'Made by'], registrations),

@@ -1,9 +1,10 @@
-//! The `io-uring` crate at the work of the subjects: `work=nop|read4k|fixed4k` says which.
+//! Rust's crates at the work of the subjects: `work=nop|read4k|fixed4k|pool` says which.
 
 mod meter;
 mod nop;
 mod options;
 mod pages;
+mod pool;
 mod read4k;
 mod ring;
 
@@ -17,6 +18,7 @@ fn main() {
         "nop" => nop::run(),
         "read4k" => read4k::run(false),
         "fixed4k" => read4k::run(true),
+        "pool" => pool::run(),
         other => die(format!("no work is named \"{other}\"")),
     }
 }

@@ -1,0 +1,51 @@
+/** The budgeted pool against Node's allocator and the pool in Rust it descends from. */
+
+import type { BenchmarkCase } from '../harness/types.ts';
+
+const LENGTHS = [1, 16, 1024] as const;
+
+export const poolCases: readonly BenchmarkCase[] = [...LENGTHS.map(allocate), contended()];
+
+function allocate(buffers: number): BenchmarkCase {
+  const options = { buffers };
+  return {
+    name: `pool.allocateRelease.${buffers}`,
+    measures: `allocating, touching and releasing a run of ${buffers} buffer(s) of 4 KiB`,
+    unit: 'op/s',
+    better: 'higher',
+    threads: 1,
+    placements: ['unpinned', 'pinned'],
+    alsoOurs: ['annulus-try'],
+    gates: buffers === 16 ? [{ peer: 'frozen-core', atLeast: 1 }] : [],
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'pool/allocate-annulus', options },
+      {
+        kind: 'node',
+        name: 'annulus-try',
+        script: 'pool/allocate-annulus',
+        options: { buffers, manner: 'try' },
+      },
+      { kind: 'node', name: 'Buffer.allocUnsafe', script: 'pool/allocate-buffer', options },
+      { kind: 'rust', name: 'frozen-core', options: { work: 'pool', buffers } },
+    ],
+  };
+}
+
+function contended(): BenchmarkCase {
+  return {
+    name: 'pool.contended',
+    measures: 'requests of 8 tasks for a budget of 2 buffers, held for a turn of the event loop',
+    unit: 'op/s',
+    better: 'higher',
+    threads: 1,
+    placements: ['unpinned', 'pinned'],
+    subjects: [
+      {
+        kind: 'node',
+        name: 'annulus',
+        script: 'pool/contended-annulus',
+        options: { lanes: 8, buffers: 2 },
+      },
+    ],
+  };
+}

@@ -8,6 +8,9 @@ import type { alloc, AnnulusErrorCode, Probe, Ring, SystemError } from 'annulus'
 import { Channel, Receiver, Sender } from 'annulus/channel';
 import type { ChannelHandle, Role, StdioEntry, Waiter } from 'annulus/channel';
 import type { Batching, Listener, PositionedFile } from 'annulus/proactor';
+import { BufferPool } from 'annulus/pool';
+import type { Allocation, AllocationHandle, BufferPoolHandle } from 'annulus/pool';
+import type { BufferPoolStats, LeakDetection } from 'annulus/pool';
 import type { ProactorOptions, ProactorStats } from 'annulus/proactor';
 import { BufferRing, passDescriptors, SocketMessage } from 'annulus/uring';
 import type { BufferGroup, ControlMessage, decodePeerAddress } from 'annulus/uring';
@@ -245,6 +248,35 @@ export async function channels(): Promise<void> {
   Receiver.fromStdio(3, waiter);
   // @ts-expect-error: a watch can be closed
   Receiver.fromStdio(3, { watch: () => ({ ref() {}, unref() {} }) });
+}
+
+export async function pools(): Promise<void> {
+  const { signal } = new AbortController();
+  const leakDetection: LeakDetection = 'sampled';
+  await using pool = new BufferPool({ bufferSize: 1, maxMemory: 1, leakDetection });
+  using run = await pool.allocate(1, { signal, timeout: 1, priority: -1 });
+  same<Allocation, typeof run>(true);
+  same<Uint8Array, typeof run.bytes>(true);
+  for (const each of run) same<Uint8Array, typeof each>(true);
+  same<Allocation | undefined, ReturnType<typeof pool.tryAllocate>>(true);
+  same<Allocation, ReturnType<typeof pool.allocateSync>>(true);
+  // @ts-expect-error: a sleeping thread sees no abort
+  pool.allocateSync(1, { signal });
+  // @ts-expect-error: there may be no room
+  pool.tryAllocate(1).release();
+  // @ts-expect-error: a pool has a budget
+  void new BufferPool({ bufferSize: 1 });
+  // @ts-expect-error: no such level
+  void new BufferPool({ bufferSize: 1, maxMemory: 1, leakDetection: 'paranoid' });
+  // @ts-expect-error: the length of a run does not change
+  run.length = 2;
+  const handle: BufferPoolHandle = pool.handle;
+  const moved: AllocationHandle = run.move();
+  same<Allocation, ReturnType<typeof pool.adopt>>(true);
+  BufferPool.attach(handle).adopt(moved).retain().release();
+  // @ts-expect-error: a pool is no allocation
+  pool.adopt(handle);
+  same<BufferPoolStats, typeof pool.stats>(true);
 }
 
 export function errors(): void {

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 import * as annulus from 'annulus';
 import * as memory from 'annulus/memory';
+import * as pools from 'annulus/pool';
 import * as proactor from 'annulus/proactor';
 import * as uring from 'annulus/uring';
 import * as abi from '#src/sys/abi.js';
@@ -17,7 +18,13 @@ import { SYSCALLS } from '#src/sys/syscalls.js';
 import { needs } from './support/requests.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const exported: Record<string, unknown> = { ...annulus, ...memory, ...proactor, ...uring };
+const exported: Record<string, unknown> = {
+  ...annulus,
+  ...memory,
+  ...pools,
+  ...proactor,
+  ...uring,
+};
 /** What is named as internal. */
 const internal: Record<string, unknown> = { ...abi, SYSCALLS };
 
@@ -38,7 +45,7 @@ function namesIn(cell: string): string[] {
 }
 
 /** Declarations of an entry point, for what exists as a type only. */
-const declarations = ['index', 'memory/index', 'proactor/index', 'uring/index']
+const declarations = ['index', 'memory/index', 'pool/index', 'proactor/index', 'uring/index']
   .map((name) => readFileSync(`${root}dist/${name}.d.ts`, 'utf8'))
   .join('\n');
 /** All declarations: where options are looked for. */
@@ -96,7 +103,9 @@ describe('docs/ancestors.md', () => {
     using ring = new annulus.Ring({ entries: 8 });
     await using file = await io.openFile('/dev/null', constants.O_RDONLY);
     await using listener = io.openListener({ path: `\0annulus-${process.pid}` });
-    const objects = { io, ring, file, listener };
+    const pool = new pools.BufferPool({ bufferSize: 1, maxMemory: 1 });
+    using run = await pool.allocate(1);
+    const objects = { io, ring, file, listener, pool, run };
     for (const { symbol, where } of symbols) {
       for (const name of namesIn(where)) {
         if (others.has(name) || name.includes('::')) continue;

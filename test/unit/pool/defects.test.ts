@@ -10,6 +10,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
 import { BufferPool } from 'annulus/pool';
+import { TURN } from './support/turn.js';
 
 const SIZE = 4096;
 
@@ -19,19 +20,22 @@ function poolOf(buffers: number): BufferPool {
 
 describe('no defect of frozen-core', () => {
   it('loses a wake-up between a check and a sleep', async () => {
-    // A sleeper that is not told sleeps for ever: each round begins with an empty budget, and ends it
-    // at an arbitrary moment of the other thread's way to sleep.
+    // A sleeper that is not told sleeps for ever. Each round the budget is spent, and released at an
+    // arbitrary moment of the other thread's way to sleep.
     const pool = poolOf(1);
     const rounds = 3000;
     const file = new URL('support/sleeper.js', import.meta.url);
-    const turn = new Int32Array(new SharedArrayBuffer(4));
+    const turn = new Int32Array(new SharedArrayBuffer(8));
     let run = await pool.allocate(1);
     const worker = new Worker(file, { workerData: { handle: pool.handle, rounds, turn } });
     const exit = once(worker, 'exit');
     for (let round = 0; round < rounds; round++) {
-      while (Atomics.load(turn, 0) === round) await setImmediate();
-      for (let delay = round % 97; delay > 0; delay--) Atomics.load(turn, 0);
+      Atomics.store(turn, TURN.BEGUN, round + 1);
+      Atomics.notify(turn, TURN.BEGUN);
+      while (Atomics.load(turn, TURN.STEP) < round * 2 + 1) await setImmediate(); // it asks
+      for (let delay = round % 97; delay > 0; delay--) Atomics.load(turn, TURN.STEP);
       run.release();
+      while (Atomics.load(turn, TURN.STEP) < round * 2 + 2) await setImmediate(); // it was served
       run = await pool.allocate(1);
     }
     run.release();

@@ -218,11 +218,17 @@ describe('the memory of a pool', () => {
     assert.deepEqual(plain.stats.hugePages, { requested: false, got: 'none', reason: undefined });
   });
 
-  it('is mapped again if the program transfers a buffer away', async () => {
+  it('is mapped again if the program transfers a buffer away', (test) => {
+    type Movable = ArrayBuffer & { transfer?: () => ArrayBuffer };
     const pool = new BufferPool({ bufferSize: page, maxMemory: page });
     const run = pool.tryAllocate(1)!;
     run.bytes[0] = 5;
-    structuredClone(run.bytes.buffer, { transfer: [run.bytes.buffer as ArrayBuffer] });
+    const buffer = run.bytes.buffer as Movable;
+    if (buffer.transfer === undefined) {
+      return test.skip('this version of Node cannot transfer a buffer over mapped memory');
+    }
+    buffer.transfer();
+    assert.equal(buffer.byteLength, 0);
     run.release();
     using next = pool.tryAllocate(1)!;
     assert.equal(next.bytes.length, page);

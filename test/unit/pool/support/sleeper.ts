@@ -6,6 +6,7 @@ import { workerData } from 'node:worker_threads';
 
 import { BufferPool } from 'annulus/pool';
 import type { BufferPoolHandle } from 'annulus/pool';
+import { TURN } from './turn.js';
 
 const { handle, rounds, turn } = workerData as {
   handle: BufferPoolHandle;
@@ -15,7 +16,10 @@ const { handle, rounds, turn } = workerData as {
 
 const pool = BufferPool.attach(handle);
 for (let round = 0; round < rounds; round++) {
-  Atomics.store(turn, 0, round + 1);
-  pool.allocateSync(1).release();
+  Atomics.wait(turn, TURN.BEGUN, round);
+  Atomics.store(turn, TURN.STEP, round * 2 + 1);
+  const run = pool.allocateSync(1);
+  Atomics.store(turn, TURN.STEP, round * 2 + 2);
+  run.release();
 }
 await pool.close();

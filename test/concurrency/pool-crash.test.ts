@@ -89,8 +89,7 @@ class Scene {
     for (let left = waits; left > 0 || this.held.length > 0;) {
       const { told } = this.home;
       left -= told.length / 2;
-      for (const [index, value] of told.splice(0).entries())
-        if (index % 2 === 1) this.held.push(value);
+      this.held.push(...told.splice(0).filter((_, index) => index % 2 === 1));
       const slot = this.held.pop();
       assert.ok(slot !== undefined && slot > 0, `${left} waiters are never served`);
       this.home.giveBack(slot, 0);

@@ -59,6 +59,11 @@ export interface NopOptions {
 export interface CommandOptions {
   /** Data in the entry itself: to 16 bytes, or 80 in a ring with `SETUP.SQE128`. */
   readonly payload?: Uint8Array;
+  /**
+   * Must be true with a payload. Drivers take some of it for addresses, which nobody checks: a wrong
+   * one has the kernel read or write memory that is not the request's. Nothing else in Annulus can.
+   */
+  readonly trustPayload?: boolean;
   /** Memory whose address and length the command gets; pinned until it completes. */
   readonly memory?: Memory | FixedBuffer;
 }
@@ -181,16 +186,14 @@ export abstract class CommandRequests extends ProcessRequests {
     token: number,
     fd: Fd,
     command: number,
-    { payload, memory }: CommandOptions,
+    { payload, trustPayload, memory }: CommandOptions,
   ): number {
     this.requireOpcode(op);
     this.checkToken(token);
     checkInteger('command', command, 0, MAX_U32);
     const wide = (this.memory.flags & SETUP.SQE128) !== 0;
     const room = wide ? WIDE_COMMAND_BYTES : COMMAND_BYTES;
-    if (payload !== undefined && payload.length > room) {
-      throw invalidArgValue('payload', `must have at most ${room} bytes`, payload.length);
-    }
+    if (payload !== undefined) checkPayload(payload, room, trustPayload);
     const fixed = memory instanceof FixedBuffer;
     const region = memory === undefined ? undefined : fixed ? memory.region : toRegion(memory);
     const start =
@@ -220,6 +223,19 @@ export abstract class CommandRequests extends ProcessRequests {
   private requireWideEntries(): void {
     if ((this.memory.flags & SETUP.SQE128) !== 0) return;
     throw outOfRange('flags', 'with SETUP.SQE128 for a request of 128 bytes', this.memory.flags);
+  }
+}
+
+function checkPayload(payload: Uint8Array, room: number, trusted: boolean | undefined): void {
+  if (trusted !== true) {
+    throw invalidArgValue(
+      'options.trustPayload',
+      'must be true with a payload, in which drivers see addresses that nobody checks',
+      trusted,
+    );
+  }
+  if (payload.length > room) {
+    throw invalidArgValue('payload', `must have at most ${room} bytes`, payload.length);
   }
 }
 

@@ -145,10 +145,23 @@ describe('a command for a driver', needs('URING_CMD', 'BIND'), () => {
     using folder = new Folder();
     using ring = new Ring({ entries: 8 });
     const fd = folder.open();
+    const options = { payload: new Uint8Array(16), trustPayload: true };
     assert.equal(
-      runOne(ring, (token) => ring.uringCommand(token, fd, 1, { payload: new Uint8Array(16) })),
+      runOne(ring, (token) => ring.uringCommand(token, fd, 1, options)),
       EOPNOTSUPP,
     );
+  });
+
+  it('takes data in which there may be addresses only from those who say that they know', () => {
+    using ring = new Ring({ entries: 8 });
+    const payload = new Uint8Array(16);
+    for (const options of [{ payload }, { payload, trustPayload: false }]) {
+      assert.throws(() => ring.uringCommand(1, 0, 1, options), {
+        code: 'ERR_INVALID_ARG_VALUE',
+        message: /trustPayload/,
+      });
+    }
+    assert.equal(ring.unsubmitted, 0);
   });
 
   it('carries as much data as there is room for, and keeps its memory', () => {
@@ -161,9 +174,9 @@ describe('a command for a driver', needs('URING_CMD', 'BIND'), () => {
       using ring = new Ring({ entries: 8, flags });
       const region = Region.allocate(4096);
       const payload = new Uint8Array(room).fill(1);
-      ring.uringCommand(1, fd, 1, { payload, memory: region });
+      ring.uringCommand(1, fd, 1, { payload, trustPayload: true, memory: region });
       assert.throws(() => region.close(), { code: 'ERR_REGION_BUSY' });
-      const too = { payload: new Uint8Array(room + 1) };
+      const too = { payload: new Uint8Array(room + 1), trustPayload: true };
       assert.throws(() => ring.uringCommand(1, fd, 1, too), { code: 'ERR_INVALID_ARG_VALUE' });
       assert.equal(finish(ring).get(1), EOPNOTSUPP);
       region.close();

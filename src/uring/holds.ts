@@ -74,7 +74,8 @@ export class Cell {
   setTimespec(offset: number, milliseconds: number): void {
     const seconds = Math.floor(milliseconds / 1000);
     this.setU64(offset, seconds);
-    this.setU64(offset + 8, Math.floor((milliseconds - seconds * 1000) * 1e6));
+    // Below 2^30, and so no number on the heap.
+    this.setU64(offset + 8, ((milliseconds - seconds * 1000) * 1e6) | 0);
   }
 
   /** Stores text with a final zero at `offset`; returns the kernel's address of it. */

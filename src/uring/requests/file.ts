@@ -4,6 +4,7 @@
 import { ATTR_PI, FEATURE, FSYNC, MADVISE, RW_ATTR, SQE_WORD as W } from '../../sys/abi.ts';
 import { checkInteger, invalidArgType, invalidArgValue, outOfRange } from '../../sys/errors.ts';
 import { pin } from '../../memory/pins.ts';
+import { pageSize } from '../../sys/linux.ts';
 import { requireRegion } from '../../memory/region.ts';
 import type { Region } from '../../memory/region.ts';
 import { FixedBuffer } from '../descriptors.ts';
@@ -25,6 +26,9 @@ const TWO_32 = 2 ** 32;
 
 /** What `madvise()` lets through: anything else could make memory fault, or appear in a child. */
 const SAFE_ADVICE: readonly number[] = Object.values(MADVISE);
+
+/** Advice after which the pages are empty. */
+const EMPTYING: readonly number[] = [MADVISE.DONTNEED, MADVISE.FREE, MADVISE.REMOVE];
 
 /** Options of a read or write: what part of the memory and of the file, and `RWF` flags. */
 export interface FileRange extends MemoryRange {
@@ -206,6 +210,10 @@ export abstract class FileRequests extends RequestQueue {
     }
     const address = region.address + startOf(memory);
     const length = memory.byteLength;
+    // The kernel takes whole pages: these would empty the rest of the last one, which is not ours.
+    if (EMPTYING.includes(advice) && length % pageSize() !== 0) {
+      throw outOfRange('memory.byteLength', `a multiple of ${pageSize()} for this advice`, length);
+    }
     // A Region may have 2^32 bytes, which only the longer field can say (6.10).
     const long = length >= TWO_32 ? length : 0;
     this.pinning(OP.MADVISE, -1, long, address, long > 0 ? 0 : length, advice, token, region);

@@ -15,6 +15,7 @@ import type { Fd, FixedBuffer, Memory, MemoryRange } from '../descriptors.ts';
 import { FileTable } from '../file-table.ts';
 import { Holds, SKIPPED } from '../holds.ts';
 import { OPCODES } from '../opcodes.ts';
+import type { Cell } from '../holds.ts';
 import type { RingMemory } from '../setup.ts';
 import { supportedOpcodes, unsupported } from '../supported.ts';
 
@@ -282,7 +283,11 @@ export abstract class RequestQueue {
     const head = typeof fd === 'number' ? op : op | FIXED_FILE;
     const descriptor = this.descriptor(fd);
     const slot = region.slot;
-    this.put(head, descriptor, position, region.address + start, length, opFlags, token, slot);
+    const at = this.put(head, descriptor, position, 0, length, opFlags, token, slot);
+    // Stored here: where V8 does not inline put(), an address for an argument costs 16 bytes of heap.
+    const address = region.address + start;
+    this.words[(at + ADDR_LOW) | 0] = address | 0;
+    this.words[(at + ADDR_HIGH) | 0] = (address * PER_TWO_32) | 0;
     this.pinWords[slot] = this.pinWords[slot]! + 1;
     return slot;
   }
@@ -312,8 +317,10 @@ export abstract class RequestQueue {
     const descriptor = this.descriptor(fd);
     const region = buffer.region;
     const slot = region.slot;
+    const at = this.put(head, descriptor, position, 0, length, opFlags, token, slot);
     const address = region.address + start;
-    const at = this.put(head, descriptor, position, address, length, opFlags, token, slot);
+    this.words[(at + ADDR_LOW) | 0] = address | 0;
+    this.words[(at + ADDR_HIGH) | 0] = (address * PER_TWO_32) | 0;
     this.words[(at + BUF_INDEX) | 0] = buffer.index;
     this.pinWords[slot] = this.pinWords[slot]! + 1;
     return slot;
@@ -339,6 +346,13 @@ export abstract class RequestQueue {
   /** @internal Overwrites one of the words `put()` has filled. */
   protected setWord(at: number, word: number, value: number): void {
     this.words[at + word] = value;
+  }
+
+  /** @internal Has a request point to a cell; a number for an argument could cost heap. */
+  protected pointTo(at: number, cell: Cell): void {
+    const { address } = cell;
+    this.words[(at + ADDR_LOW) | 0] = address | 0;
+    this.words[(at + ADDR_HIGH) | 0] = (address * PER_TWO_32) | 0;
   }
 
   /** @internal ORs the I/O priority half-word, which some requests use for flags. */

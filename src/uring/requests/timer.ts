@@ -229,7 +229,7 @@ export abstract class TimerRequests extends SelectRequests {
       return 0;
     }
     const cell = this.timespec(milliseconds);
-    this.put(op, -1, count, cell.address, 1, flags, token, cell.hold);
+    this.pointTo(this.put(op, -1, count, 0, 1, flags, token, cell.hold), cell);
     return cell.hold;
   }
 

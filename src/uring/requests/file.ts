@@ -28,7 +28,7 @@ const TWO_32 = 2 ** 32;
 const SAFE_ADVICE: readonly number[] = Object.values(MADVISE);
 
 /** Advice after which the pages are empty. */
-const EMPTYING: readonly number[] = [MADVISE.DONTNEED, MADVISE.FREE, MADVISE.REMOVE];
+const EMPTYING: ReadonlySet<number> = new Set([MADVISE.DONTNEED, MADVISE.FREE, MADVISE.REMOVE]);
 
 /** Options of a read or write: what part of the memory and of the file, and `RWF` flags. */
 export interface FileRange extends MemoryRange {
@@ -211,7 +211,7 @@ export abstract class FileRequests extends RequestQueue {
     const address = region.address + startOf(memory);
     const length = memory.byteLength;
     // The kernel takes whole pages: these would empty the rest of the last one, which is not ours.
-    if (EMPTYING.includes(advice) && length % pageSize() !== 0) {
+    if (EMPTYING.has(advice) && length % pageSize() !== 0) {
       throw outOfRange('memory.byteLength', `a multiple of ${pageSize()} for this advice`, length);
     }
     // A Region may have 2^32 bytes, which only the longer field can say (6.10).

@@ -63,11 +63,10 @@ describe('a thread of a pool', () => {
     await pool.close();
   });
 
-  it('that is terminated with the lock in hand is repaired after', async () => {
+  it('that ends with the lock in hand is repaired after', async () => {
     const pool = poolOf(4);
     const worker = start('lock', pool.handle);
-    await message(worker);
-    await worker.terminate();
+    await once(worker, 'exit');
     // The lock is taken over from the dead thread here, then what it held comes back.
     using two = await pool.allocate(2);
     await until(() => pool.stats.used === 2 * SIZE);

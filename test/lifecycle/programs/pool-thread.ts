@@ -20,8 +20,11 @@ function say(what: unknown): void {
   port.postMessage(what, []);
 }
 
-/** Dies with the lock in hand, in the middle of a change that it has not finished. */
-function lockAndSpoil(pool: BufferPool): void {
+/**
+ * Dies with the lock in hand, in the middle of a change that it has not finished. It ends by itself:
+ * the home may want the lock before it could tell this thread to.
+ */
+function lockAndDie(pool: BufferPool): never {
   const run = pool.tryAllocate(1)!;
   run.bytes[0] = 1;
   const tables = new Tables(geometryOf(handle.settings), handle.tables);
@@ -32,6 +35,7 @@ function lockAndSpoil(pool: BufferPool): void {
   tables.words[HEAD.QUEUE_TAIL] = 0;
   tables.words[HEAD.ALLOCATIONS] = 77;
   tables.words[tables.classAt(0)] = 0;
+  process.exit();
 }
 
 function churn(pool: BufferPool): never {
@@ -57,7 +61,7 @@ if (work === 'home') {
   const kept = work === 'hold' || work === 'post' || work === 'leave' ? pool.tryAllocate(2) : null;
   port.on('message', () => process.exit());
   if (work === 'wait') void pool.allocate(2);
-  if (work === 'lock') lockAndSpoil(pool);
+  if (work === 'lock') lockAndDie(pool);
   if (work === 'sleep') {
     say('ready');
     pool.allocateSync(2);

@@ -43,6 +43,7 @@ export class MirroredRing {
   /** Bytes the ring can hold: what was asked for, rounded up to whole pages. */
   readonly capacity: number;
   readonly #region: Region;
+  readonly #bytes: Uint8Array;
   /** Position of the first byte of content, 0 to capacity - 1. */
   #head = 0;
   #length = 0;
@@ -50,6 +51,7 @@ export class MirroredRing {
   private constructor(capacity: number) {
     this.capacity = capacity;
     this.#region = mapTwice(capacity);
+    this.#bytes = this.#region.bytes;
   }
 
   /**
@@ -64,6 +66,44 @@ export class MirroredRing {
   /** Bytes of content. */
   get length(): number {
     return this.#length;
+  }
+
+  /**
+   * The whole mirror, twice `capacity` bytes: content and free space lie in it at the offsets below.
+   * The same object until the ring is closed, which empties it. With it nothing is allocated:
+   *
+   * @example
+   * ```ts
+   * import { MirroredRing } from 'annulus/memory';
+   * using ring = MirroredRing.create(4096);
+   * ring.bytes[ring.unusedOffset] = 10;
+   * ring.advance(1);
+   * ring.bytes.indexOf(10, ring.contentOffset); // look below contentOffset + contentLength only
+   * ```
+   */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Where the content begins in `bytes`, 0 to capacity - 1. */
+  get contentOffset(): number {
+    return this.#head;
+  }
+
+  /** Bytes of content, in one piece from `contentOffset` on; the same as `length`. */
+  get contentLength(): number {
+    return this.#length;
+  }
+
+  /** Where the free space begins in `bytes`, 0 to capacity - 1. */
+  get unusedOffset(): number {
+    const end = this.#head + this.#length;
+    return end >= this.capacity ? end - this.capacity : end;
+  }
+
+  /** Bytes of free space, in one piece from `unusedOffset` on. */
+  get unusedLength(): number {
+    return this.capacity - this.#length;
   }
 
   /** Whether the ring was closed. */

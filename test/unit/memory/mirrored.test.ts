@@ -58,6 +58,25 @@ describe('MirroredRing', () => {
     assert.deepEqual([...new Uint8Array(content.buffer, 0, 3)], [4, 5, 6]);
   });
 
+  it('names the same bytes by offset and length, in one view that stays', () => {
+    using ring = MirroredRing.create(page);
+    const { bytes } = ring;
+    assert.equal(bytes.length, 2 * ring.capacity);
+    for (const at of [0, 1, page - 1]) {
+      ring.unused().set([1, 2, 3]);
+      ring.advance(3);
+      const [content, unused] = [ring.content(), ring.unused()];
+      assert.equal(ring.bytes, bytes);
+      assert.deepEqual([ring.contentOffset, ring.contentLength], [content.byteOffset, 3]);
+      assert.deepEqual([ring.unusedOffset, ring.unusedLength], [unused.byteOffset, unused.length]);
+      assert.deepEqual([...bytes.subarray(ring.contentOffset, ring.contentOffset + 3)], [1, 2, 3]);
+      ring.consume(3);
+      shift(ring, at);
+    }
+    ring.close();
+    assert.deepEqual([bytes.length, ring.contentLength], [0, 0]);
+  });
+
   it('fills to the last byte at every position near the end', () => {
     using ring = MirroredRing.create(page);
     for (let at = page - 2; at <= page + 2; at++) {

@@ -194,6 +194,7 @@ export const SO = {
   LINGER: 13,
   REUSEPORT: 15,
   PASSCRED: 16,
+  PEERCRED: 17,
   ACCEPTCONN: 30,
   PROTOCOL: 38,
   DOMAIN: 39,

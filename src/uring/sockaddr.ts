@@ -4,6 +4,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
 import { checkInteger, invalidArgValue, outOfRange } from '../sys/errors.ts';
+import { unixAddress } from '../sys/sockets.ts';
 
 /** Address families. */
 export const AF = { UNIX: 1, INET: 2, INET6: 10 } as const;
@@ -31,15 +32,13 @@ export const SOCKADDR_STORAGE = 128;
 /** Bytes of memory for the peer's address of an accepted connection: the address, then its length. */
 export const PEER_BYTES: number = SOCKADDR_STORAGE + 4;
 
-const UNIX_PATH_MAX = 108;
-
 /**
  * Encodes an address.
  *
  * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for what is neither an IP address nor a path that fits.
  */
 export function encodeSocketAddress(address: SocketAddress): Uint8Array {
-  if ('path' in address) return encodeUnix(address.path);
+  if ('path' in address) return unixAddress(address.path);
   checkInteger('port', address.port, 0, 65535);
   if (isIPv4(address.address)) {
     const bytes = new Uint8Array(16);
@@ -50,19 +49,6 @@ export function encodeSocketAddress(address: SocketAddress): Uint8Array {
   }
   if (isIPv6(address.address)) return encodeInet6(address.address, address.port, address.scopeId);
   throw invalidArgValue('address', 'must be an IPv4 or IPv6 address', address.address);
-}
-
-function encodeUnix(path: string): Uint8Array {
-  const text = Buffer.from(path, 'utf8');
-  const abstract = path.startsWith('\0');
-  if (text.length === 0 || text.length + (abstract ? 0 : 1) > UNIX_PATH_MAX) {
-    throw invalidArgValue('path', `must be 1 to ${UNIX_PATH_MAX - 1} bytes of UTF-8`, text.length);
-  }
-  // The length of an abstract name counts; a path ends at its zero byte.
-  const bytes = new Uint8Array(2 + text.length + (abstract ? 0 : 1));
-  new DataView(bytes.buffer).setUint16(0, AF.UNIX, true);
-  bytes.set(text, 2);
-  return bytes;
 }
 
 function encodeInet6(address: string, port: number, scopeId: number = 0): Uint8Array {

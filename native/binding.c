@@ -95,20 +95,16 @@ static double wrap(call *c) {
 static double unmap(call *c) {
   int slot = integer(c, 0);
   wrapper *wrapped = environment_wrapper(c->env, slot);
-  if (wrapped == NULL || wrapped->mapping == NULL) return -ENOENT;
-  if (c->env->pins[slot] == ANNULUS_DOOMED) {
-    c->env->pins[slot] = 0;
-    environment_unwrap(wrapped);
-    return 0;
-  }
-  if (c->env->pins[slot] > 0) return -EBUSY;
+  if (wrapped == NULL) return -ENOENT;
+  int pins = c->env->pins[slot];
+  if (pins == ANNULUS_DOOMED) environment_unwrap(wrapped);
+  if (pins != 0) return pins == ANNULUS_DOOMED ? 0 : -EBUSY;
   bool detached = false;
   napi_is_detached_arraybuffer(c->napi, c->argv[1], &detached);
   /* Someone else's ArrayBuffer holds the memory now: its finalizer unmaps it. */
   if (detached) return 1;
   if (napi_detach_arraybuffer(c->napi, c->argv[1]) != napi_ok) return -ENOTSUP;
-  annulus_mapping_release(wrapped->mapping);
-  wrapped->mapping = NULL;
+  environment_release(wrapped);
   return 0;
 }
 

@@ -10,24 +10,22 @@ int environment_wrap(environment *env, annulus_mapping *mapping) {
   if (slot == 0 && env->used_slots == ANNULUS_SLOTS) return -EMFILE;
   if (slot == 0) slot = env->used_slots++;
   else env->free_slot = env->wrappers[slot].next_free;
-  env->wrappers[slot] = (wrapper){.env = env, .mapping = mapping};
+  env->wrappers[slot] = (wrapper){env, mapping, 0, env->wrappers[slot].released};
   env->live_wrappers++;
   return slot;
 }
 
 wrapper *environment_wrapper(environment *env, int slot) {
-  if (slot <= 0 || slot >= env->used_slots || env->wrappers[slot].env == NULL) return NULL;
+  if (slot <= 0 || slot >= env->used_slots || env->wrappers[slot].mapping == NULL) return NULL;
   return &env->wrappers[slot];
 }
 
-static void forget_wrapper(wrapper *wrapped) {
+void environment_release(wrapper *wrapped) {
   environment *env = wrapped->env;
-  int slot = (int)(wrapped - env->wrappers);
   annulus_mapping_release(wrapped->mapping);
-  *wrapped = (wrapper){.next_free = env->free_slot};
-  env->free_slot = slot;
-  env->pins[slot] = 0;
-  if (--env->live_wrappers == 0 && env->state == ENDED) free(env);
+  *wrapped = (wrapper){env, NULL, env->free_slot, wrapped->released + 1};
+  env->free_slot = (int)(wrapped - env->wrappers);
+  env->pins[env->free_slot] = 0;
 }
 
 /*
@@ -35,9 +33,14 @@ static void forget_wrapper(wrapper *wrapped) {
  * new owner dropped. Then the last unpin (or the end of the environment) releases the mapping.
  */
 void environment_unwrap(wrapper *wrapped) {
-  int32_t *pins = &wrapped->env->pins[wrapped - wrapped->env->wrappers];
-  if (*pins > 0 && wrapped->mapping != NULL) *pins |= ANNULUS_DOOMED;
-  else forget_wrapper(wrapped);
+  environment *env = wrapped->env;
+  int32_t *pins = &env->pins[wrapped - env->wrappers];
+  int used = wrapped->mapping != NULL && (*pins & ~ANNULUS_DOOMED) > 0;
+  int doomed = used && wrapped->released == 0;
+  if (doomed) *pins |= ANNULUS_DOOMED;
+  else if (wrapped->released == 0) environment_release(wrapped);
+  if (!doomed) wrapped->released--;
+  if (!doomed && --env->live_wrappers == 0 && env->state == ENDED) free(env);
 }
 
 annulus_ring *environment_ring(environment *env, int fd) {
@@ -123,11 +126,10 @@ static void end_wrappers(environment *env, int drained) {
   for (int slot = 1; slot < env->used_slots; slot++) {
     wrapper *wrapped = &env->wrappers[slot];
     int pins = env->pins[slot];
-    if (wrapped->env == NULL) continue;
     /* Undrained memory is leaked on purpose: better lost than written by the kernel once reused. */
     if (!drained && pins > 0) wrapped->mapping = NULL;
     env->pins[slot] = 0;
-    if (pins & ANNULUS_DOOMED) forget_wrapper(wrapped);
+    if (pins & ANNULUS_DOOMED) environment_unwrap(wrapped);
   }
 }
 

@@ -10,9 +10,9 @@
 /* Values of the io_uring ABI, here because old systems lack the header that defines them. */
 enum { ENTER_GETEVENTS = 1, ENTER_SQ_WAKEUP = 2, ENTER_EXT_ARG = 8, ENTER_REGISTERED_RING = 16 };
 enum { NEED_WAKEUP = 1, NEED_GETEVENTS = 2 | 4 /* overflow, taskrun */, CQ_EVENTFD_DISABLED = 1 };
-enum { CQE_BYTES = 16, CQE_FLAGS_WORD = 3, CQE_F_MORE = 2, CQE_F_SKIP = 32, CQE_F_32 = 32768 };
-enum { YIELDS_FD = 1 << 29, PIPE = 1 << 28, SKIPPED = 1 << 27 }; /* see src/uring/holds.ts */
-enum { REGISTER_SYNC_CANCEL = 24, CANCEL_ALL_ANY = 1 | 4 };
+enum { CQE_BYTES = 16, CQE_FLAGS_WORD = 3, CQE_F_MORE = 2, CQE_F_NOTIF = 8 };
+enum { CQE_F_SKIP = 32, CQE_F_32 = 32768, REGISTER_SYNC_CANCEL = 24, CANCEL_ALL_ANY = 1 | 4 };
+enum { YIELDS_FD = 1 << 29, PIPE = 1 << 28, SKIPPED = 1 << 27, NOTICE = 1 << 26 }; /* holds.ts */
 #define USE_REGISTERED_RING (1u << 31)
 
 /* One step of waiting for requests to end, and how long for those the kernel cannot cancel. */
@@ -108,13 +108,13 @@ static void close_yielded(const annulus_ring *ring, const int32_t *cqe) {
 
 /* Discards ready completions and returns how many requests they end: none by those of tags.ts. */
 static int32_t discard_completions(annulus_ring *ring) {
-  uint32_t head = *ring->word[CQ_HEAD];
-  uint32_t tail = acquire(ring, CQ_TAIL);
+  uint32_t head = *ring->word[CQ_HEAD], tail = acquire(ring, CQ_TAIL);
   int32_t ended = 0;
   while (head != tail) {
     int32_t *cqe = (int32_t *)(ring->cqes + (head & (ring->cq_entries - 1)) * ring->cqe_size);
     uint32_t flags = (uint32_t)cqe[CQE_FLAGS_WORD];
     if ((flags & CQE_F_SKIP) == 0) close_yielded(ring, cqe);
+    if ((cqe[1] & NOTICE) != 0 && (flags & CQE_F_NOTIF) == 0) flags |= CQE_F_MORE; /* perhaps */
     if (cqe[1] >= 0 && cqe[1] != SKIPPED && (flags & (CQE_F_MORE | CQE_F_SKIP)) == 0) ended++;
     int wide = (flags & CQE_F_32) != 0 && ring->cqe_size == CQE_BYTES;
     cqe[CQE_FLAGS_WORD] = CQE_F_SKIP; /* see cqueue.ts */
@@ -132,7 +132,7 @@ int annulus_ring_drain(annulus_ring *ring) {
   int32_t left = (int32_t)(consumed - (uint32_t)ring->control[CONTROL_ENDED]);
   /* Some of those may count as ended all the same: rather wait too long than too short. */
   int32_t unseen = (int32_t)((uint32_t)ring->control[CONTROL_SKIPPED_END] - consumed);
-  if (unseen > 0) left += ring->control[CONTROL_SKIPPED];
+  left += ring->control[CONTROL_LATE] + (unseen > 0 ? ring->control[CONTROL_SKIPPED] : 0);
   int64_t step[2] = {0, DRAIN_STEP_MS * 1000000};
   /* struct io_uring_sync_cancel_reg: address, fd -1 and flags, time limit */
   uint64_t cancel[8] = {0, (uint64_t)CANCEL_ALL_ANY << 32 | 0xffffffff, 0, (uint64_t)step[1]};

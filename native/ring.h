@@ -21,6 +21,7 @@ enum {
   CONTROL_PIPES = 6,      /* address of the table of pipes not reaped yet, in two words; or 0 */
   CONTROL_SKIPPED = 8,    /* entries before SKIPPED_END that count as ended although not consumed */
   CONTROL_SKIPPED_END = 9,
+  CONTROL_LATE = 10,      /* completions that may come and end nothing: src/uring/notices.ts */
   CONTROL_UNUSED = 15,
   CONTROL_WORDS = 16
 };
@@ -34,8 +35,7 @@ typedef struct annulus_ring {
   void *pump; /* the source that drives it; NULL while it is driven by hand */
   int fd;       /* or ~index of a ring that is only registered with the thread */
   int event_fd; /* counts completions for the pump, which closes neither */
-  annulus_mapping *rings;
-  annulus_mapping *control_page;
+  annulus_mapping *rings, *control_page;
   int32_t *control;
   uint32_t *word[CQ_FLAGS + 1];
   char *cqes;

@@ -43,6 +43,7 @@ export const CONTROL = {
   PIPES_HIGH: 7,
   SKIPPED: 8,
   SKIPPED_END: 9,
+  LATE: 10,
 } as const;
 
 /** Order of the ring layout handed to `adoptRing`, as native/ring.h has it. */

@@ -6,6 +6,7 @@ import { CQE, SETUP, SQ } from '../sys/abi.ts';
 import { syscall } from '../sys/linux.ts';
 import { SKIPPED, YIELDS_FD } from './holds.ts';
 import type { Holds } from './holds.ts';
+import { NOTICE } from './notices.ts';
 import { PIPE } from './pipes.ts';
 import type { RingMemory } from './setup.ts';
 
@@ -16,6 +17,7 @@ export type CompletionCallback = (token: number, result: number, flags: number) 
 const ENDED: number = CONTROL.ENDED;
 const F_MORE: number = CQE.F_MORE;
 const NOTHING: number = SKIPPED;
+const UNSURE: number = NOTICE;
 const F_SKIP: number = CQE.F_SKIP;
 const F_32: number = CQE.F_32;
 
@@ -160,6 +162,12 @@ export class CompletionQueue {
         } else if ((flags & F_MORE) === 0) {
           if (hold === 0) {
             this.ended = (this.ended + 1) | 0;
+          } else if ((hold & UNSURE) !== 0) {
+            if (this.endUnsure(hold, flags)) {
+              reaped = (reaped - 1) | 0;
+              head = this.head;
+              continue;
+            }
           } else if (hold !== NOTHING) {
             this.ended = (this.ended + 1) | 0;
             holds.release(hold);
@@ -198,6 +206,20 @@ export class CompletionQueue {
     this.wideEnd = this.head;
     for (let i = 0; i < 4; i++) this.extra[i] = words[at + EXTRA + i]!;
     words[at + EXTRA + FLAGS] = F_SKIP;
+    return false;
+  }
+
+  /**
+   * Ends a request that may complete once more than it says: notices.ts.
+   *
+   * @returns Whether it had ended before, so that nobody is to hear of this completion.
+   */
+  private endUnsure(hold: number, flags: number): boolean {
+    const { notices } = this.holds;
+    const notified = (flags & CQE.F_NOTIF) !== 0;
+    if (notified && notices.isLate(hold, this.control)) return true;
+    this.ended = (this.ended + 1) | 0;
+    this.holds.release(notified ? hold : notices.end(hold, this.control));
     return false;
   }
 

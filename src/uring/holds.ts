@@ -11,14 +11,15 @@
  * +--+--+---------------------------------+
  * ```
  *
- * Bit 27 says that the request holds nothing and completes only if it fails: it counts as ended from
- * the start. Bit 28 says that it is the index of a pipe: pipes.ts. Bit 29 says that a result is a new
- * descriptor, to be closed if nobody is told of it. With the sign bit the completion ends no request
- * of the ring: tags.ts.
+ * Bit 26 says that it is the number of a notice: notices.ts. Bit 27 says that the request holds
+ * nothing and completes only if it fails: it counts as ended from the start. Bit 28 says that it is
+ * the index of a pipe: pipes.ts. Bit 29 says that a result is a new descriptor, to be closed if
+ * nobody is told of it. With the sign bit the completion ends no request of the ring: tags.ts.
  */
 import { SystemError, ERRNO } from '../sys/errors.ts';
 import { Region } from '../memory/region.ts';
 import { pin, unpin } from '../memory/pins.ts';
+import { NOTICE, Notices } from './notices.ts';
 import { PIPE, Pipes } from './pipes.ts';
 import { Tags } from './tags.ts';
 
@@ -32,7 +33,7 @@ export const YIELDS_FD: number = 1 << 29;
 export const SKIPPED: number = 1 << 27;
 
 /** Below this a hold is a region slot without any mark. Not exported: see queue.ts on constants. */
-const LOWEST_MARK = 1 << 27;
+const LOWEST_MARK = 1 << 26;
 
 /** Cell sizes in bytes: addresses and timespecs; a path; two paths, or 1,024 iovecs. */
 const CLASSES = [256, 4352, 16640] as const;
@@ -101,6 +102,8 @@ export class Holds {
   readonly tags: Tags = new Tags();
   /** Pipes whose descriptors nobody was told of yet. */
   readonly pipes: Pipes = new Pipes();
+  /** Requests that may complete once more than they say. */
+  readonly notices: Notices = new Notices();
 
   /** A cell of at least `bytes`; its slab stays pinned until `release()`. */
   cell(bytes: number): Cell {
@@ -123,12 +126,16 @@ export class Holds {
       unpin(hold); // nearly always: a region, and no more
       return;
     }
-    if ((hold & (CELL | PIPE)) === 0) {
+    if ((hold & (CELL | PIPE | NOTICE)) === 0) {
       unpin(hold & ~YIELDS_FD);
       return;
     }
     if ((hold & PIPE) !== 0) {
       this.pipes.release(hold);
+      return;
+    }
+    if ((hold & NOTICE) !== 0) {
+      this.release(this.notices.release(hold));
       return;
     }
     const cell = this.#cells[hold & ~(CELL | YIELDS_FD)];

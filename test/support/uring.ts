@@ -64,7 +64,9 @@ export function textOf(memory: Uint8Array, length: number = memory.length): stri
 }
 
 /** Tokens and results of completions, by token. */
-export function byToken(completions: readonly Completion[]): [token: number, result: number][] {
+export function byToken(
+  completions: readonly Pick<Completion, 'token' | 'result'>[],
+): [token: number, result: number][] {
   const pairs = completions.map(({ token, result }): [number, number] => [token, result]);
   return pairs.toSorted((a, b) => a[0] - b[0]);
 }

@@ -109,7 +109,8 @@ export abstract class MessageRequests extends SocketRequests {
     range?: VectorRange & ZeroCopyOptions,
   ): number {
     this.requireOpcode(OP.SEND_ZC);
-    return this.putVectored(OP.SEND_ZC, token, fd, memories, range, usageBits(range));
+    this.putVectored(OP.SEND_ZC, token, fd, memories, range, usageBits(range));
+    return this.countOnce();
   }
 
   /**
@@ -119,7 +120,8 @@ export abstract class MessageRequests extends SocketRequests {
    *
    * With `reportUsage` the result of the second says whether the bytes were copied after all, as on
    * the loopback device: {@link wasCopied}. To link a request after this one, set
-   * `MSG_FLAG.WAITALL`: a short send does not break the chain without it.
+   * `MSG_FLAG.WAITALL`: a short send does not break the chain without it. Not to be mixed with
+   * `SQE.IO_DRAIN`: a send that waits for a drained request never runs (Linux 6.18).
    *
    * @param memory - A Region, a view into one, or registered memory.
    */
@@ -128,21 +130,19 @@ export abstract class MessageRequests extends SocketRequests {
     const fixed = memory instanceof FixedBuffer;
     const bits = pollBits(range) | usageBits(range) | (fixed ? RECVSEND.FIXED_BUF : 0);
     const address = range?.address;
-    let hold: number;
     if (address !== undefined) {
-      hold = this.putAddressed(OP.SEND_ZC, token, fd, memory, address, range, bits);
+      this.putAddressed(OP.SEND_ZC, token, fd, memory, address, range, bits);
     } else {
       const flags = messageFlags(range, MSG_FLAG.NOSIGNAL);
-      hold = fixed
-        ? this.transferFixed(OP.SEND_ZC, token, fd, memory, range, flags)
-        : this.transfer(OP.SEND_ZC, token, fd, memory, range, flags, 0);
+      if (fixed) this.transferFixed(OP.SEND_ZC, token, fd, memory, range, flags);
+      else this.transfer(OP.SEND_ZC, token, fd, memory, range, flags, 0);
       // What is a file's position elsewhere is the address here: none.
       this.setWord(this.lastEntry, W.OFF_LOW, 0);
       this.setWord(this.lastEntry, W.OFF_HIGH, 0);
       this.setIoprio(this.lastEntry, bits);
     }
     if (fixed) this.setWord(this.lastEntry, W.BUF_INDEX, memory.index);
-    return hold;
+    return this.countOnce();
   }
 
   /**
@@ -155,9 +155,9 @@ export abstract class MessageRequests extends SocketRequests {
     if (fixed !== undefined) checkInside(message, fixed);
     const bits = usageBits(range) | (fixed === undefined ? 0 : RECVSEND.FIXED_BUF);
     const always = MSG_FLAG.NOSIGNAL;
-    const hold = this.putMessage(OP.SENDMSG_ZC, token, fd, message, range, always, bits);
+    this.putMessage(OP.SENDMSG_ZC, token, fd, message, range, always, bits);
     if (fixed !== undefined) this.setWord(this.lastEntry, W.BUF_INDEX, fixed.index);
-    return hold;
+    return this.countOnce();
   }
 
   /**

@@ -25,6 +25,7 @@ const PER_TWO_32 = 2 ** -32;
 // V8 compiles constants of the module itself into the code, but looks up what is imported at every use.
 const PREPARED: number = CONTROL.PREPARED;
 const FIXED_FILE: number = SQE.FIXED_FILE << 8;
+const LINKED: number = (SQE.IO_LINK | SQE.IO_HARDLINK) << 8;
 const FD: number = W.FD;
 const OFF_LOW: number = W.OFF_LOW;
 const OFF_HIGH: number = W.OFF_HIGH;
@@ -336,6 +337,26 @@ export abstract class RequestQueue {
       this.dirty[index] = 1;
       this.dirtyCount++;
     }
+  }
+
+  /**
+   * @internal Gives a zero-copy send just prepared another hold if it follows a link: notices.ts.
+   * Returns its key.
+   */
+  protected countOnce(): number {
+    const at = (this.lastEntry + USER_DATA_HIGH) | 0;
+    const hold = this.words[at]!;
+    if (!this.followsLink()) return hold;
+    const notice = this.holds.notices.take(hold);
+    this.words[at] = notice;
+    return notice;
+  }
+
+  /** Whether the request prepared last may be in a chain, and not its first. */
+  private followsLink(): boolean {
+    if (this.unsubmitted < 2) return false;
+    const before = ((this.tail - 2) & this.mask) * this.stride;
+    return (this.words[before]! & LINKED) !== 0;
   }
 
   /** @internal One more use of a region by a request whose hold is its slot. */

@@ -6,13 +6,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { alloc, Region } from 'annulus';
-import { AF, CQE, MSG_FLAG, Ring, SOCK, SocketMessage, SQE } from 'annulus/uring';
+import { AF, CQE, MSG_FLAG, Ring, SOCK, SocketMessage, SQE, TIMEOUT } from 'annulus/uring';
 import { wasCopied } from 'annulus/uring';
 import type { FixedBuffer } from 'annulus/uring';
 
 import { addressOf, collect, collectOf, hasMore, Sockets } from '../../support/sockets.ts';
 import type { Event } from '../../support/sockets.ts';
-import { memoryOf, needs, runOne, textOf } from '../../support/uring.ts';
+import { byToken, memoryOf, needs, runOne, textOf } from '../../support/uring.ts';
 
 const [EBADF, EINVAL, EOPNOTSUPP, ECANCELED] = [-9, -22, -95, -125];
 
@@ -39,6 +39,47 @@ function bothOf(ring: Ring, token: number): [sent: Event, notified: Event] {
   );
   return [events[0]!, events[1]!];
 }
+
+/** A chain that breaks before the two sends that are its end. */
+function breakBefore(ring: Ring, fd: number, memory: FixedBuffer, prepare: Prepare): void {
+  ring.nopWith(1, { result: -5 });
+  ring.flagLast(SQE.IO_LINK);
+  const first = prepare(ring, 2, fd, memory);
+  assert.equal(ring.flagLast(SQE.IO_HARDLINK), first);
+  assert.notEqual(prepare(ring, 3, fd, memory), first);
+  const events = collect(ring, 3);
+  // Whatever else the kernel tells of them comes before the ends of these.
+  for (const token of [4, 5]) {
+    ring.nop(token);
+    events.push(...collect(ring, 1));
+  }
+  assert.deepEqual(
+    events.map(({ token, result, flags }) => [token, result, flags]),
+    [
+      [1, -5, 0],
+      [2, ECANCELED, 0],
+      [3, ECANCELED, 0],
+      [4, 0, 0],
+      [5, 0, 0],
+    ],
+  );
+  assert.equal(ring.inFlight, 1);
+  assert.equal(memory.region.busy, true);
+}
+
+/** Prepares a send of all of the memory; returns its key. */
+type Prepare = (ring: Ring, token: number, fd: number, memory: FixedBuffer) => number;
+
+const KINDS: Readonly<Record<string, Prepare>> = {
+  'a send': (ring, token, fd, { region }) => ring.sendZc(token, fd, region),
+  'a send to an address': (ring, token, fd, { region }) =>
+    ring.sendZc(token, fd, region, { address: { address: '127.0.0.1', port: 9 } }),
+  'a send of registered memory': (ring, token, fd, memory) => ring.sendZc(token, fd, memory),
+  'a send of several pieces': (ring, token, fd, { region }) =>
+    ring.sendvZc(token, fd, [region, region]),
+  'a send of a message': (ring, token, fd, { region }) =>
+    ring.sendmsgZc(token, fd, new SocketMessage({ memories: [region] })),
+};
 
 describe('hazard 16: sends without a copy', needs('SEND_ZC', 'SOCKET', 'BIND', 'LISTEN'), () => {
   it('complete with their bytes, then with a notification', () => {
@@ -204,5 +245,59 @@ describe('hazard 16: sends without a copy', needs('SEND_ZC', 'SOCKET', 'BIND', '
       failed.filter(({ flags }) => (flags & CQE.F_NOTIF) === 0).map(({ result }) => result),
       [EBADF, ECANCELED],
     );
+  });
+
+  for (const [name, prepare] of Object.entries(KINDS)) {
+    it(`hazard 16: ${name} whose chain breaks before it ends once`, needs('SENDMSG_ZC'), () => {
+      using ring = new Ring({ entries: 16 });
+      using sockets = new Sockets();
+      const [near] = sockets.tcp();
+      const region = Region.allocate(4096);
+      const [memory] = ring.register.buffers([region]) as [FixedBuffer];
+      // A request that stays in flight, on the same memory.
+      ring.recv(9, near, region);
+      ring.submit();
+      for (let round = 0; round < 3; round++) breakBefore(ring, near, memory, prepare);
+      ring.register.unregisterBuffers();
+      assert.throws(() => region.close(), { code: 'ERR_REGION_BUSY' });
+      ring.cancelAll(6);
+      assert.deepEqual(
+        collectOf(ring, 9, 6).map(({ result }) => result),
+        [ECANCELED, 1],
+      );
+      assert.equal(ring.inFlight, 0);
+      region.close();
+    });
+  }
+
+  it('hazard 16: behind a link that holds they complete twice, and can be cancelled', () => {
+    using ring = new Ring({ entries: 8 });
+    using sockets = new Sockets();
+    const [near, far] = sockets.tcp();
+    const region = Region.allocate(64);
+    ring.nop(1);
+    ring.flagLast(SQE.IO_LINK);
+    ring.sendZc(2, near, region, { length: 3, flags: MSG_FLAG.WAITALL });
+    ring.flagLast(SQE.IO_LINK);
+    const key = ring.sendZc(3, near, region, { offset: 3, length: 4 });
+    const events = collect(ring, 5);
+    const notified = events.filter(({ flags }) => (flags & CQE.F_NOTIF) !== 0);
+    assert.deepEqual(byToken(notified), [
+      [2, 0],
+      [3, 0],
+    ]);
+    assert.deepEqual(byToken(events.filter((event) => !notified.includes(event))), [
+      [1, 0],
+      [2, 3],
+      [3, 4],
+    ]);
+    assert.equal(ring.inFlight, 0);
+    assert.equal(receive(ring, far, 7).length, 7);
+    // Its key is that of the request, and what is forgotten unsubmitted is free again.
+    ring.timeout(1, 60_000, { flags: TIMEOUT.ETIME_SUCCESS });
+    ring.flagLast(SQE.IO_LINK);
+    assert.equal(ring.sendZc(2, near, region), key);
+    ring.close();
+    region.close();
   });
 });

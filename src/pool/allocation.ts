@@ -159,6 +159,12 @@ export class Allocation implements Iterable<Uint8Array> {
     if (this.#released === undefined) this.release();
   }
 
+  /** @internal Some bytes of the run, in a view that keeps the allocation as `bytes` does. */
+  part(from: number, bytes: number): Uint8Array {
+    this.#checkHeld();
+    return this.#view(from, bytes);
+  }
+
   #end(how: 'released' | 'moved'): void {
     this.#released = how;
     this.#bytes = undefined;

@@ -321,6 +321,12 @@ export class BufferPool {
     return this.#waits.histogram;
   }
 
+  /** @internal Throws what `allocate(length)` would reject with at once. */
+  checkRequest(length: number, options?: AllocateOptions): void {
+    this.#checkRequest(length);
+    if (options !== undefined) checkOptions(options);
+  }
+
   /** @internal Slabs mapped in this thread: what can be registered as fixed buffers. */
   get slabs(): readonly Slab[] {
     return this.#arena.slabs;

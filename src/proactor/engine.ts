@@ -74,6 +74,9 @@ const CHANGES: ReadonlySet<number> = new Set([
   OP.SEND,
 ]);
 
+/** Slots kept for requests that follow up another, so that they need not wait for one that is idle. */
+const RESERVED = 32;
+
 /** How long a process that exits waits for its writes, in milliseconds. */
 const EXIT_TIMEOUT_MS = 2000;
 
@@ -93,6 +96,8 @@ export abstract class Engine {
   /** @internal Requests that went through pool memory. */
   protected bounced = 0;
   private readonly line: WaitingLine = new WaitingLine();
+  /** Requests that follow up another, and found every slot or the submission queue taken. */
+  private readonly followers: (() => void)[] = [];
   private readonly maxInFlight: number;
   private readonly lateCancels: number[] = [];
   private readonly sourceId: number;
@@ -100,8 +105,8 @@ export abstract class Engine {
   private readonly batcher: Batcher | undefined;
   private readonly onEnterError: ((error: SystemError) => void) | undefined;
   private wantsLoop = true;
-  /** Whether the ring's descriptor was closed by somebody else. */
-  private gone = false;
+  /** @internal Whether the ring's descriptor was closed by somebody else. */
+  protected gone = false;
   private closing: Promise<void> | undefined;
   private onIdle: (() => void) | undefined;
 
@@ -113,7 +118,7 @@ export abstract class Engine {
       ...options,
       entries,
     });
-    const most = Math.min(this.ring.completionEntries >> 1, MAX_SLOTS - 1);
+    const most = Math.min(this.ring.completionEntries >> 1, MAX_SLOTS - 1 - RESERVED);
     this.maxInFlight = options.maxInFlight ?? most;
     try {
       checkInteger('maxInFlight', this.maxInFlight, 1, most);
@@ -126,7 +131,7 @@ export abstract class Engine {
       throw error;
     }
     this.onEnterError = options.onEnterError;
-    this.slots = new Slots(this.maxInFlight);
+    this.slots = new Slots(this.maxInFlight + RESERVED);
     this.onCompletion = (token, result, flags): void => this.complete(token, result, flags);
     flushAtExit(this);
   }
@@ -192,7 +197,7 @@ export abstract class Engine {
   /** @internal Whether a request can be prepared at once; if not it must wait its turn. */
   protected canPrepare(): boolean {
     return (
-      this.slots.free > 0 &&
+      this.slots.free > RESERVED &&
       this.line.length === 0 &&
       this.closing === undefined &&
       this.makeSpace(1)
@@ -208,21 +213,55 @@ export abstract class Engine {
 
   /** @internal Any request that is more than a plain transfer, or has to wait. */
   protected request<T>(op: number, attachment: Attachment, prepare: Prepare): Promise<T> {
-    return new Promise<unknown>((resolve, rejectPromise) => {
-      const reject = this.releasing(attachment, rejectPromise);
-      const { signal, timeout } = attachment.options ?? {};
-      try {
-        if (this.closing !== undefined) throw closedError();
-        if (signal?.aborted === true) throw new AbortError(signal.reason);
-        if (timeout !== undefined) checkInteger('timeout', timeout, 0, Number.MAX_SAFE_INTEGER);
-      } catch (error) {
-        reject(error);
-        return;
-      }
-      const start = (): void => this.start(op, attachment, prepare, resolve, rejectPromise);
-      if (this.slots.free > 0 && this.line.length === 0 && this.makeSpace(2)) start();
-      else this.wait({ start, reject, signal });
+    return new Promise<unknown>((resolve, reject) => {
+      this.ask(op, attachment, prepare, resolve, reject);
     }) as Promise<T>;
+  }
+
+  /** @internal `request()` for who has the functions to settle already. */
+  protected ask(
+    op: number,
+    attachment: Attachment,
+    prepare: Prepare,
+    resolve: Resolve,
+    rejectAsked: Reject,
+  ): void {
+    const reject = this.releasing(attachment, rejectAsked);
+    const { signal, timeout } = attachment.options ?? {};
+    try {
+      if (this.closing !== undefined) throw closedError();
+      if (signal?.aborted === true) throw new AbortError(signal.reason);
+      if (timeout !== undefined) checkInteger('timeout', timeout, 0, Number.MAX_SAFE_INTEGER);
+    } catch (error) {
+      reject(error);
+      return;
+    }
+    const start = (): void => this.start(op, attachment, prepare, resolve, rejectAsked);
+    if (this.slots.free > RESERVED && this.line.length === 0 && this.makeSpace(2)) start();
+    else this.wait({ start, reject, signal });
+  }
+
+  /**
+   * @internal A request that another one, which has ended, has made possible, and that ends by itself.
+   * It holds what others may wait for, so it waits neither in line nor for a batch to be due.
+   */
+  protected followUp(
+    op: number,
+    attachment: Attachment,
+    prepare: Prepare,
+    resolve: Resolve,
+    reject: Reject,
+  ): void {
+    if (this.closing !== undefined) {
+      reject(closedError());
+      return;
+    }
+    const start = (): void => {
+      this.start(op, attachment, prepare, resolve, reject);
+      if (this.batcher !== undefined) this.handOver();
+    };
+    if (this.slots.free > 0 && this.followers.length === 0 && this.makeSpace(2)) start();
+    else this.followers.push(start);
   }
 
   /** @internal Asks the kernel to end the request in a slot. */
@@ -292,7 +331,7 @@ export abstract class Engine {
 
   /** A request was prepared that may be held back. */
   private queued(): void {
-    this.batcher?.prepared(this.wantsLoop, this.slots.free === 0);
+    this.batcher?.prepared(this.wantsLoop, this.slots.free <= RESERVED);
   }
 
   /** Keeps the loop alive; the shim lets it go when the kernel has nothing of ours. */
@@ -342,7 +381,12 @@ export abstract class Engine {
     const failure = this.drain();
     if (failure !== 0) this.fail(failure);
     if (this.lateCancels.length > 0) this.cancelLate();
-    while (this.line.length > 0 && this.slots.free > 0 && this.makeSpace(2)) this.line.next();
+    while (this.followers.length > 0 && this.slots.free > 0 && this.makeSpace(2)) {
+      this.followers.shift()!();
+    }
+    while (this.line.length > 0 && this.slots.free > RESERVED && this.makeSpace(2)) {
+      this.line.next();
+    }
     if (this.line.length > 0) this.batcher?.crowded();
     if (statsChannel.hasSubscribers) statsChannel.publish(this.stats);
     if (this.onIdle !== undefined && (this.ring.inFlight === 0 || this.gone)) this.onIdle();
@@ -472,7 +516,14 @@ export abstract class Engine {
     return this.slots.ops.some((op) => CHANGES.has(op)) || this.line.length > 0;
   }
 
+  /** @internal The proactor begins to close: what waits for something else than the ring ends. */
+  protected onClosing(): void {}
+
+  /** @internal Nothing is in flight any more; the ring ends next. */
+  protected onClosed(): void {}
+
   private async shutDown(): Promise<void> {
+    this.onClosing();
     this.line.rejectAll(closedError());
     this.slots.ops.forEach((op, slot) => {
       if (WAITS.has(op) && this.slots.resolveOf(slot) !== undefined) this.cancelSlot(slot);
@@ -485,6 +536,7 @@ export abstract class Engine {
     }
     forgetAtExit(this);
     this.batcher?.close();
+    this.onClosed();
     this.ring.close();
     this.bounces.close();
   }
@@ -495,6 +547,7 @@ function checkHandler(handler: unknown): void {
   throw invalidArgType('onEnterError', 'a function', handler);
 }
 
-function closedError(): AnnulusError {
+/** What a request of a closed proactor is refused with. */
+export function closedError(): AnnulusError {
   return new AnnulusError('ERR_ANNULUS_CLOSED', 'The proactor is closed.');
 }

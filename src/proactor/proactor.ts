@@ -3,6 +3,8 @@
  * kernel in one call.
  */
 import { regionOf, Region } from '../memory/region.ts';
+import { Allocation } from '../pool/allocation.ts';
+import { BufferPool } from '../pool/pool.ts';
 import { check, checkInteger, ERRNO } from '../sys/errors.ts';
 import type { Fd, FixedBuffer, MemoryRange } from '../uring/descriptors.ts';
 import { OP } from '../uring/opcodes.ts';
@@ -17,20 +19,27 @@ import { Engine } from './engine.ts';
 import type { ProactorOptions } from './engine.ts';
 import { Listener } from './listener.ts';
 import type { ListenerOptions } from './listener.ts';
+import { giveBack, PoolReads } from './pool-reads.ts';
+import type { PoolFileReadOptions, PoolReadOptions } from './pool-reads.ts';
+import { PooledMemory } from './pooled-memory.ts';
+import type { PooledBytes } from './pooled-bytes.ts';
 import { PositionedFile } from './positioned-file.ts';
 
 /** What part of memory and file a transfer is about, and how it can be ended early. */
 export interface TransferOptions extends MemoryRange, RequestOptions {}
 
-/** Memory of a transfer: a Region or a view into one is used in place, any other is copied. */
-export type Buffer = Region | NodeJS.ArrayBufferView;
+/**
+ * Memory of a transfer. A Region or a view into one is used in place, and so is an allocation of a
+ * pool, which is kept until the transfer has ended; any other memory is copied.
+ */
+export type Buffer = Region | NodeJS.ArrayBufferView | Allocation;
 
 /** How long a kernel timer of `sleep()` can be, in milliseconds. */
 const MAX_SLEEP = Number.MAX_SAFE_INTEGER;
 
 /** Whether a transfer needs nothing but a slot: no bounce, no signal, no time limit. */
 function isDirect(
-  buffer: Buffer,
+  buffer: Buffer | BufferPool,
   options: TransferOptions | undefined,
 ): buffer is Region | Uint8Array {
   if (options !== undefined && (options.signal !== undefined || options.timeout !== undefined)) {
@@ -60,6 +69,8 @@ function isDirect(
  */
 export class Proactor extends Engine {
   static #default: Proactor | undefined;
+  #pooled: PooledMemory | undefined;
+  #poolReads: PoolReads | undefined;
 
   /**
    * @throws {AnnulusError} `ERR_ANNULUS_URING_UNAVAILABLE` with the likely cause and the remedy.
@@ -77,13 +88,33 @@ export class Proactor extends Engine {
   }
 
   /**
+   * Reads into memory of a pool, allocated when there is something to read: a read that waits for
+   * data holds none. Resolves with the bytes and their allocation. Linux 5.6.
+   *
+   * Rejects as {@link BufferPool.allocate} does, too, and nothing is lost then: data that found no
+   * room is still there to be read. Reads that want the same data get it in no particular order.
+   *
+   * @example
+   * ```ts
+   * using received = await io.read(fd, pool, { buffers: 4 });
+   * received.bytes; // of four buffers at most
+   * ```
+   */
+  read(fd: Fd, pool: BufferPool, options?: PoolFileReadOptions): Promise<PooledBytes>;
+  /**
    * Reads into `buffer`; resolves with the bytes read, 0 at the end of the file. Linux 5.6.
    *
    * Without `position` it reads at the file's current position; concurrent such reads are served in
    * no particular order.
    */
-  read(fd: Fd, buffer: Buffer, options?: TransferOptions): Promise<number> {
+  read(fd: Fd, buffer: Buffer, options?: TransferOptions): Promise<number>;
+  read(
+    fd: Fd,
+    buffer: Buffer | BufferPool,
+    options?: TransferOptions & PoolFileReadOptions,
+  ): Promise<number | PooledBytes> {
     if (!isDirect(buffer, options) || !this.canPrepare()) {
+      if (buffer instanceof BufferPool) return this.reads.read(OP.READ, fd, buffer, options);
       return this.transfer(OP.READ, fd, buffer, options);
     }
     const token = this.slots.take(OP.READ);
@@ -107,9 +138,17 @@ export class Proactor extends Engine {
     }
   }
 
+  /** Receives into memory of a pool, allocated when something has arrived: see `read()`. */
+  recv(fd: Fd, pool: BufferPool, options?: PoolReadOptions): Promise<PooledBytes>;
   /** Receives from a socket; resolves with the bytes received, 0 at its end. Linux 5.6. */
-  recv(fd: Fd, buffer: Buffer, options?: TransferOptions): Promise<number> {
+  recv(fd: Fd, buffer: Buffer, options?: TransferOptions): Promise<number>;
+  recv(
+    fd: Fd,
+    buffer: Buffer | BufferPool,
+    options?: TransferOptions & PoolReadOptions,
+  ): Promise<number | PooledBytes> {
     if (!isDirect(buffer, options) || !this.canPrepare()) {
+      if (buffer instanceof BufferPool) return this.reads.read(OP.RECV, fd, buffer, options);
       return this.transfer(OP.RECV, fd, buffer, options);
     }
     const token = this.slots.take(OP.RECV);
@@ -131,6 +170,34 @@ export class Proactor extends Engine {
     } catch (error) {
       return this.refused(token, error);
     }
+  }
+
+  /**
+   * Reads into memory of a pool until the end, one allocation after another. The next read begins
+   * when the next bytes are asked for; whoever iterates releases what he got.
+   *
+   * @example
+   * ```ts
+   * for await (using part of io.readMany(fd, pool, { position: 0 })) hash.update(part.bytes);
+   * ```
+   *
+   * @yields What one read has brought.
+   */
+  readMany(
+    fd: Fd,
+    pool: BufferPool,
+    options?: PoolFileReadOptions,
+  ): AsyncGenerator<PooledBytes, void, undefined> {
+    return this.reads.readMany(OP.READ, fd, pool, options);
+  }
+
+  /** Receives into memory of a pool until the peer has ended the connection: see `readMany()`. */
+  recvMany(
+    fd: Fd,
+    pool: BufferPool,
+    options?: PoolReadOptions,
+  ): AsyncGenerator<PooledBytes, void, undefined> {
+    return this.reads.readMany(OP.RECV, fd, pool, options);
   }
 
   /** `read()` into registered memory. Linux 5.1. */
@@ -222,7 +289,7 @@ export class Proactor extends Engine {
     buffer: Buffer,
     options?: TransferOptions,
   ): Promise<PromiseSettledResult<number>[]> {
-    if (buffer instanceof Region || regionOf(buffer) !== undefined) {
+    if (buffer instanceof Region || buffer instanceof Allocation || regionOf(buffer)) {
       return Promise.allSettled(fds.map((fd) => this.write(fd, buffer, options)));
     }
     const bytes = plainBytes(buffer, options?.offset, options?.length);
@@ -374,6 +441,61 @@ export class Proactor extends Engine {
     });
   }
 
+  /** @internal */
+  protected override onClosing(): void {
+    this.#poolReads?.close();
+  }
+
+  /** Reads into pools, made when the first one is asked for. */
+  private get reads(): PoolReads {
+    this.#poolReads ??= new PoolReads({
+      ring: this.ring,
+      ask: (...what) => this.ask(...what),
+      followUp: (...what) => this.followUp(...what),
+      isLost: () => this.gone,
+      prepare: (...what) => this.pooled.prepare(...what),
+    });
+    return this.#poolReads;
+  }
+
+  private get pooled(): PooledMemory {
+    this.#pooled ??= new PooledMemory(this.ring);
+    return this.#pooled;
+  }
+
+  /** A transfer on an allocation, which is kept until it has ended. */
+  private transferPooled(
+    op: number,
+    fd: Fd,
+    allocation: Allocation,
+    options: TransferOptions | undefined,
+  ): Promise<number> {
+    let run: Allocation;
+    try {
+      run = allocation.retain();
+    } catch (error) {
+      const reason = error as Error;
+      return Promise.reject(reason);
+    }
+    const ended = (): void => giveBack(run, this.gone);
+    return new Promise<unknown>((resolve, reject) => {
+      this.ask(
+        op,
+        { options },
+        (token) => this.pooled.prepare(op, token, fd, run, options),
+        (count) => {
+          ended();
+          resolve(count);
+        },
+        (reason) => {
+          const error = reason as Error;
+          ended();
+          reject(error);
+        },
+      );
+    }) as Promise<number>;
+  }
+
   /** A transfer that is bounced, can be ended early, or has to wait. */
   private transfer(
     op: number,
@@ -389,6 +511,7 @@ export class Proactor extends Engine {
         this.prepareTransfer(op, token, fd, buffer, options),
       );
     }
+    if (buffer instanceof Allocation) return this.transferPooled(op, fd, buffer, options);
     let bytes: Uint8Array;
     try {
       bytes = plainBytes(buffer, options?.offset, options?.length);

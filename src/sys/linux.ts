@@ -17,6 +17,7 @@ export const F_DUPFD_CLOEXEC = 1030;
 const F_GETFD = 1;
 const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
+const SEEK_CUR = 1;
 const SEEK_END = 2;
 
 /** `poll(2)` events. */
@@ -65,6 +66,11 @@ export function ftruncate(fd: number, bytes: number): void {
 /** A file's size in bytes, by its descriptor. */
 export function fileSize(fd: number): number {
   return check(syscall('lseek', fd, 0, SEEK_END), 'lseek');
+}
+
+/** Whether a file has positions: a regular file or a disk, but no pipe, socket or terminal. */
+export function isSeekable(fd: number): boolean {
+  return syscall('lseek', fd, 0, SEEK_CUR) >= 0;
 }
 
 /** Adds seals to a memfd. */

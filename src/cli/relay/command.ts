@@ -4,7 +4,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 
-import { EXIT, messageOf, RelayError } from './failure.ts';
+import { EXIT, messageOf, CommandError } from '../failure.ts';
 import { openFileIo } from './file-io.ts';
 import { MEMORY_MAX, MEMORY_MIN } from './limits.ts';
 import { makePlan } from './plan.ts';
@@ -14,7 +14,7 @@ import { jsonReport, textReport } from './report.ts';
 import type { Comparison } from './report.ts';
 import { relay } from './session.ts';
 import { relayByStreams } from './streams.ts';
-import { formatBytes, parseBytes } from './units.ts';
+import { formatBytes, parseBytes } from '../units.ts';
 
 const DEFAULT_MEMORY = 8 * 1024 * 1024;
 
@@ -59,10 +59,10 @@ export function registerRelay(program: Command, finish: (code: number) => void):
     .action(async (src: string, dst: string, options: Options) => {
       try {
         await run(src, dst, options);
-        finish(EXIT.MATCH);
+        finish(EXIT.DONE);
       } catch (error) {
         process.stderr.write(`annulus relay: ${messageOf(error)}.\n`);
-        finish(error instanceof RelayError ? error.exitCode : EXIT.FAILED);
+        finish(error instanceof CommandError ? error.exitCode : EXIT.FAILED);
       }
     });
 }
@@ -86,7 +86,7 @@ async function compare(plan: Plan): Promise<Comparison> {
   try {
     return { seconds: await relayByStreams(plan) };
   } catch (error) {
-    if (error instanceof RelayError && error.exitCode > 128) throw error;
+    if (error instanceof CommandError && error.exitCode > 128) throw error;
     return { skipped: messageOf(error) };
   }
 }

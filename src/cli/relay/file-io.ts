@@ -11,8 +11,8 @@ import { Proactor } from '../../proactor/index.ts';
 import { probe } from '../../uring/index.ts';
 import type { FixedBuffer, MemoryRange } from '../../uring/index.ts';
 import { resourceLimit, RLIMIT } from '../../sys/linux.ts';
-import { codeOf, EXIT, messageOf, RelayError } from './failure.ts';
-import { formatBytes } from './units.ts';
+import { codeOf, EXIT, messageOf, CommandError } from '../failure.ts';
+import { formatBytes } from '../units.ts';
 
 /** Small rings: two processes of one user must fit into a limit of 64 KiB. */
 const RING = { entries: 64, completionEntries: 256 } as const;
@@ -34,7 +34,7 @@ export interface FileIo {
   close(): Promise<void>;
 }
 
-/** @throws {RelayError} that says why io_uring is refused. */
+/** @throws {CommandError} that says why io_uring is refused. */
 export function openFileIo(): FileIo {
   try {
     return new Proactor(RING);
@@ -44,7 +44,7 @@ export function openFileIo(): FileIo {
       return new ThreadPoolIo(lockLimit('io_uring cannot have its rings'));
     }
     const why = (probe().reason ?? messageOf(error)).replace(/\.$/, '');
-    throw new RelayError(`${why}. Nothing was written`, { cause: error, exitCode: EXIT.REFUSED });
+    throw new CommandError(`${why}. Nothing was written`, { cause: error, exitCode: EXIT.REFUSED });
   }
 }
 

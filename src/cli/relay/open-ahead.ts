@@ -4,7 +4,7 @@
 import { closeSync, constants, fstatSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 
-import { failed, RelayError } from './failure.ts';
+import { failed, CommandError } from '../failure.ts';
 import type { FileIo } from './file-io.ts';
 
 /** Files open before their turn. */
@@ -66,7 +66,7 @@ export class OpenAhead {
       this.#open.add(fd);
       const status = fstatSync(fd);
       if (!status.isFile()) {
-        throw new RelayError(`'${path}' has changed: it is no longer a regular file. Try again`);
+        throw new CommandError(`'${path}' has changed: it is no longer a regular file. Try again`);
       }
       return { path, fd, status };
     } catch (error) {

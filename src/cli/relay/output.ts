@@ -4,7 +4,7 @@
 import { chmodSync, lstatSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { codeOf, failed } from './failure.ts';
+import { codeOf, failed } from '../failure.ts';
 
 /**
  * Gives a finished output its name.

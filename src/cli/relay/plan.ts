@@ -6,7 +6,7 @@ import { accessSync, constants, lstatSync, readdirSync, realpathSync, statSync }
 import type { Stats } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 
-import { codeOf, failed, RelayError } from './failure.ts';
+import { codeOf, failed, CommandError } from '../failure.ts';
 import { KIND } from './frame.ts';
 import { walk } from './walk.ts';
 import type { Entry } from './walk.ts';
@@ -32,7 +32,7 @@ interface Target {
   readonly into: boolean;
 }
 
-/** @throws {RelayError} that says what is wrong with SRC or DST. */
+/** @throws {CommandError} that says what is wrong with SRC or DST. */
 export function makePlan(src: string, dst: string): Plan {
   const source = resolved(src);
   const status = statSync(source);
@@ -73,10 +73,12 @@ function targetOfFile(source: string, dst: string, from: Stats): Target {
   }
   if (old !== undefined) {
     if (old.ino === from.ino && old.dev === from.dev) {
-      throw new RelayError(`'${source}' and '${destination}' are the same file`);
+      throw new CommandError(`'${source}' and '${destination}' are the same file`);
     }
     if (!old.isFile()) {
-      throw new RelayError(`'${destination}' exists and is not a regular file. Choose another DST`);
+      throw new CommandError(
+        `'${destination}' exists and is not a regular file. Choose another DST`,
+      );
     }
   }
   checkWritable(dirname(destination));
@@ -87,7 +89,7 @@ function targetOfTree(source: string, dst: string): Target {
   const there = statusOf(dst);
   const destination = there === undefined ? newPath(dst, true) : realpathSync(dst);
   if (`${destination}/`.startsWith(source === '/' ? '/' : `${source}/`)) {
-    throw new RelayError(
+    throw new CommandError(
       destination === source
         ? `'${source}' and '${dst}' are the same directory`
         : `'${destination}' is inside '${source}'. Choose a DST elsewhere`,
@@ -98,7 +100,7 @@ function targetOfTree(source: string, dst: string): Target {
     return { destination, temporary: temporaryBeside(destination), into: false };
   }
   if (!there.isDirectory()) {
-    throw new RelayError(`'${destination}' exists and is not a directory. Choose another DST`);
+    throw new CommandError(`'${destination}' exists and is not a directory. Choose another DST`);
   }
   checkEmpty(destination);
   if (canBeReplaced(destination, there)) {
@@ -117,7 +119,7 @@ function checkEmpty(directory: string): void {
     throw failed(`cannot read the directory '${directory}'`, error);
   }
   if (names.length === 0) return;
-  throw new RelayError(
+  throw new CommandError(
     `'${directory}' is not empty: a directory is relayed to a new or an empty one only. ` +
       `Choose another DST, such as '${join(directory, 'copy')}'`,
   );
@@ -144,13 +146,13 @@ function statusOf(path: string): Stats | undefined {
     if (codeOf(error) !== 'ENOENT') throw failed(`cannot write '${path}'`, error);
   }
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
-  throw new RelayError(`'${path}' is a link to nothing. Remove it, or choose another DST`);
+  throw new CommandError(`'${path}' is a link to nothing. Remove it, or choose another DST`);
 }
 
 /** The full path of something new, whose directory must exist. */
 function newPath(dst: string, isTree: boolean): string {
   if (dst.endsWith('/') && !isTree) {
-    throw new RelayError(`the directory '${dst}' does not exist. Make it first (mkdir)`);
+    throw new CommandError(`the directory '${dst}' does not exist. Make it first (mkdir)`);
   }
   const path = resolve(dst);
   try {

@@ -4,7 +4,7 @@
 import { SingleBar } from 'cli-progress';
 
 import type { Phase, Watcher } from './session.ts';
-import { formatBytes } from './units.ts';
+import { formatBytes } from '../units.ts';
 
 const LABELS: Readonly<Record<Phase, string>> = {
   relay: 'relaying ',

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 
 import { MirroredRing } from '../../memory/index.ts';
-import { failed } from './failure.ts';
+import { failed } from '../failure.ts';
 import type { FileIo } from './file-io.ts';
 import { Flight } from './flight.ts';
 import { pieceLimits } from './limits.ts';

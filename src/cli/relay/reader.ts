@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import type { Sender } from '../../channel/index.ts';
 import { alloc } from '../../memory/index.ts';
-import { failed, RelayError } from './failure.ts';
+import { failed, CommandError } from '../failure.ts';
 import type { FileIo } from './file-io.ts';
 import { Flight } from './flight.ts';
 import { encodeHeader, headerBytes, KIND } from './frame.ts';
@@ -150,8 +150,8 @@ export class Reader {
   }
 }
 
-function changed(file: OpenFile, how: string): RelayError {
-  return new RelayError(
+function changed(file: OpenFile, how: string): CommandError {
+  return new CommandError(
     `'${file.path}' changed while it was being read: it had ${file.status.size} bytes, and ${how}. ` +
       'Stop what writes to it, and try again',
   );

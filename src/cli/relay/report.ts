@@ -8,7 +8,7 @@ import type { Outcome } from './session.ts';
 import { combinedHash, fileHashes } from './summary.ts';
 import type { FileHash } from './summary.ts';
 import type { TransferMode } from './transfer.ts';
-import { formatBytes, formatCount, formatRate } from './units.ts';
+import { formatBytes, formatCount, formatRate } from '../units.ts';
 
 const NAMES: Readonly<Record<TransferMode['kind'], string>> = {
   registered: 'on registered buffers',

@@ -4,7 +4,7 @@
 import { constants } from 'node:os';
 
 import { Channel } from '../../channel/index.ts';
-import { codeOf, failed, interrupted, RelayError } from './failure.ts';
+import { codeOf, failed, interrupted, CommandError } from '../failure.ts';
 import type { FileIo } from './file-io.ts';
 import { KIND } from './frame.ts';
 import { removeOutput } from './output.ts';
@@ -63,12 +63,12 @@ class Session {
     this.#watcher = watcher;
     this.#io = io;
     this.#channel = Channel.create({ capacity: memory });
-    const onFailure = (failure: RelayError): void => this.#stop.abort(failure);
+    const onFailure = (failure: CommandError): void => this.#stop.abort(failure);
     this.#writer = new WriterLink(this.#channel, plan.temporary, onFailure);
   }
 
   /** Gives up for a reason. */
-  stop(reason: RelayError): void {
+  stop(reason: CommandError): void {
     this.#stop.abort(reason);
   }
 
@@ -110,7 +110,7 @@ class Session {
   }
 
   /** The reason why a session ended, of all the errors it led to. */
-  async failure(error: unknown): Promise<RelayError> {
+  async failure(error: unknown): Promise<CommandError> {
     const reason: unknown = this.#stop.signal.aborted ? this.#stop.signal.reason : error;
     // A broken channel is only the effect: the writer may have told the cause, or its end will.
     const code = codeOf(reason);
@@ -159,7 +159,7 @@ class Session {
     const files = this.#plan.entries.filter((entry) => entry.kind === KIND.FILE);
     files.forEach((file, index) => {
       if (hashes[index] === this.#sourceHashes[index]) return;
-      throw new RelayError(
+      throw new CommandError(
         `${what} differs from the source${file.path === '' ? '' : ` in '${file.path}'`}: ` +
           `SHA-256 ${hashes[index]} instead of ${this.#sourceHashes[index]}. ` +
           'Check the disk and the memory of this machine, and try again',
@@ -179,14 +179,14 @@ class Session {
   }
 
   #interruptedBy(reason: unknown): boolean {
-    return reason instanceof RelayError && reason.exitCode > 128;
+    return reason instanceof CommandError && reason.exitCode > 128;
   }
 }
 
 /**
  * Relays as planned. While it runs, SIGINT, SIGTERM and SIGHUP make it give up.
  *
- * @throws {RelayError} after everything incomplete was removed.
+ * @throws {CommandError} after everything incomplete was removed.
  */
 export async function relay(job: RelayJob): Promise<Outcome> {
   let session: Session | undefined;

@@ -14,7 +14,7 @@ import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 
-import { interrupted, RelayError } from './failure.ts';
+import { interrupted, CommandError } from '../failure.ts';
 import { encodeHeader, headerBytes, KIND } from './frame.ts';
 import { removeOutput } from './output.ts';
 import type { Plan } from './plan.ts';
@@ -67,7 +67,7 @@ async function copy(plan: Plan, signal: AbortSignal): Promise<number> {
       : await sendFile(plan, child.stdin!, signal);
     const hashes = await said;
     const seconds = (performance.now() - start) / 1_000;
-    if (hashes.join() !== sent.join()) throw new RelayError('the copy by streams differs');
+    if (hashes.join() !== sent.join()) throw new CommandError('the copy by streams differs');
     return seconds;
   } finally {
     if (child.connected) child.disconnect();
@@ -81,7 +81,9 @@ function firstMessage(child: ReturnType<typeof spawn>): Promise<string[]> {
     child.once('message', (message) => resolve(message as string[]));
     child.once('error', reject);
     child.once('exit', (code, signal) =>
-      reject(new RelayError(`the copying process ended early (${signal ?? `exit code ${code}`})`)),
+      reject(
+        new CommandError(`the copying process ended early (${signal ?? `exit code ${code}`})`),
+      ),
     );
   });
   // Sending fails as well then, and is heard first.

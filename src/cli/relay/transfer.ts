@@ -3,7 +3,7 @@
  * where the kernel lets us, as plain requests on the same memory where it does not.
  */
 import type { FixedBuffer } from '../../uring/index.ts';
-import { codeOf } from './failure.ts';
+import { codeOf } from '../failure.ts';
 import { lockLimit } from './file-io.ts';
 import type { FileIo } from './file-io.ts';
 

@@ -6,7 +6,7 @@ import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 
-import { failed, RelayError } from './failure.ts';
+import { failed, CommandError } from '../failure.ts';
 import { KIND } from './frame.ts';
 import type { Kind } from './frame.ts';
 
@@ -54,7 +54,7 @@ function visit(root: string, below: string, entries: Entry[]): void {
   names.sort((a, b) => Buffer.compare(a, b));
   for (const name of names) {
     if (!isUtf8(name)) {
-      throw new RelayError(
+      throw new CommandError(
         `the name ${JSON.stringify(name.toString('latin1'))} in '${folder}' is not UTF-8. Rename it first`,
       );
     }
@@ -80,10 +80,10 @@ function entryOf(full: string, path: string, status: Stats): Entry {
   if (status.isDirectory()) return { kind: KIND.DIRECTORY, path, mode, size: 0 };
   if (status.isSymbolicLink()) {
     const target = readlinkSync(full, { encoding: 'buffer' });
-    if (!isUtf8(target)) throw new RelayError(`the target of the link '${full}' is not UTF-8`);
+    if (!isUtf8(target)) throw new CommandError(`the target of the link '${full}' is not UTF-8`);
     return { kind: KIND.LINK, path, mode, size: target.length, target: target.toString() };
   }
-  throw new RelayError(
+  throw new CommandError(
     `'${full}' is ${nameOf(status)}: only regular files, directories and symbolic links can be relayed`,
   );
 }

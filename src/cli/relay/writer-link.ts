@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 import type { Channel } from '../../channel/index.ts';
-import { failed, RelayError } from './failure.ts';
+import { failed, CommandError } from '../failure.ts';
 import type { ReaderMessage, WriterMessage, WriterOrder } from './messages.ts';
 
 /** Standard input, output and error; the channel comes behind them. */
@@ -22,15 +22,15 @@ type Message<K extends Kind> = Extract<WriterMessage, { kind: K }>;
 export class WriterLink {
   readonly pid: number | undefined;
   /** Why the writer failed, or that it died. */
-  failure: RelayError | undefined;
+  failure: CommandError | undefined;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   readonly #listeners: ((message: WriterMessage) => void)[] = [];
-  readonly #onFailure: (failure: RelayError) => void;
+  readonly #onFailure: (failure: CommandError) => void;
   #isDone = false;
 
   /** @param onFailure - Called once if the writer fails or dies. */
-  constructor(channel: Channel, temporary: string, onFailure: (failure: RelayError) => void) {
+  constructor(channel: Channel, temporary: string, onFailure: (failure: CommandError) => void) {
     this.#onFailure = onFailure;
     const order: WriterOrder = { temporary, firstFd: STDIO.length };
     const script = fileURLToPath(new URL('./writer-main.js', import.meta.url));
@@ -91,22 +91,22 @@ export class WriterLink {
 
   #hear(message: WriterMessage): void {
     if (message.kind === 'failed') {
-      this.#fail(new RelayError(message.message, { code: message.code }));
+      this.#fail(new CommandError(message.message, { code: message.code }));
     }
     if (message.kind === 'done') this.#isDone = true;
     for (const listener of this.#listeners) listener(message);
   }
 
-  #fail(failure: RelayError): void {
+  #fail(failure: CommandError): void {
     if (this.failure !== undefined) return;
     this.failure = failure;
     this.#onFailure(failure);
   }
 }
 
-function died(code: number | null, signal: NodeJS.Signals | null): RelayError {
+function died(code: number | null, signal: NodeJS.Signals | null): CommandError {
   const how = signal === null ? `ended with exit code ${code}` : `was killed by ${signal}`;
-  return new RelayError(
+  return new CommandError(
     `the writing process ${how} half-way (ERR_ANNULUS_PEER_DIED). ` +
       'If the system ran out of memory, the kernel log says so; otherwise try again',
     { code: 'ERR_ANNULUS_PEER_DIED' },

@@ -7,7 +7,7 @@
 import { once } from 'node:events';
 
 import { Receiver } from '../../channel/index.ts';
-import { codeOf, EXIT, messageOf, RelayError } from './failure.ts';
+import { codeOf, EXIT, messageOf, CommandError } from '../failure.ts';
 import { openFileIo } from './file-io.ts';
 import type { FileIo } from './file-io.ts';
 import { HashBatch } from './messages.ts';
@@ -89,7 +89,7 @@ async function work(): Promise<void> {
 
 /** Nobody wants the output any more. */
 function readerIsGone(): void {
-  stop.abort(new RelayError('the reading process has ended'));
+  stop.abort(new CommandError('the reading process has ended'));
 }
 
 /** Runs the process to its end. */
@@ -100,7 +100,7 @@ export async function writeAsOrdered(): Promise<never> {
   // Ctrl-C reaches both processes; the reader tells what to do about it by closing the channel.
   process.on('SIGINT', () => undefined);
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => stop.abort(new RelayError(`the writing process got ${signal}`)));
+    process.on(signal, () => stop.abort(new CommandError(`the writing process got ${signal}`)));
   }
   try {
     await work();
@@ -116,7 +116,7 @@ export async function writeAsOrdered(): Promise<never> {
     process.exit(EXIT.FAILED);
   }
   await farewell({ kind: 'done' });
-  process.exit(EXIT.MATCH);
+  process.exit(EXIT.DONE);
 }
 
 /** Tells the last message and waits until it is on its way. */

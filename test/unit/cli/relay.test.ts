@@ -9,7 +9,7 @@ import { Flight } from '#src/cli/relay/flight.js';
 import { decodeHeader, encodeHeader, headerBytes, KIND } from '#src/cli/relay/frame.js';
 import type { Header } from '#src/cli/relay/frame.js';
 import { wholeHeaderBytes } from '#src/cli/relay/frame.js';
-import { formatBytes, formatRate, parseBytes } from '#src/cli/relay/units.js';
+import { formatBytes, formatRate, parseBytes } from '#src/cli/units.js';
 
 function encoded(header: Header): Uint8Array {
   const bytes = new Uint8Array(headerBytes(header));

@@ -1,19 +1,19 @@
 /**
- * Failure: why a relay did not succeed, in one sentence, with a remedy where there is one.
+ * Failure: why a command did not succeed, in one sentence, with a remedy where there is one.
  */
 
-/** Exit codes of `annulus relay`. */
+/** Exit codes of the verbs; a signal gives 128 and its number. */
 export const EXIT = {
-  /** The bytes on disk match. */
-  MATCH: 0,
+  /** All was done; for a relay, the bytes at the destination match. */
+  DONE: 0,
   /** Something failed; nothing is left behind. */
   FAILED: 1,
-  /** Nothing was tried: wrong arguments, or no io_uring here. */
+  /** Nothing was tried: wrong arguments, or, for a relay, no io_uring here. */
   REFUSED: 2,
 } as const;
 
 /** A failure that is explained already. */
-export class RelayError extends Error {
+export class CommandError extends Error {
   /** The cause's code, such as `ENOSPC`. */
   readonly code: string | undefined;
   readonly exitCode: number;
@@ -23,7 +23,7 @@ export class RelayError extends Error {
     options: { cause?: unknown; code?: string | undefined; exitCode?: number } = {},
   ) {
     super(message, { cause: options.cause });
-    this.name = 'RelayError';
+    this.name = 'CommandError';
     this.code = options.code ?? codeOf(options.cause);
     this.exitCode = options.exitCode ?? EXIT.FAILED;
   }
@@ -63,12 +63,12 @@ export function messageOf(error: unknown): string {
  *
  * @param what - Such as `cannot read '/a/b'`.
  */
-export function failed(what: string, cause: unknown): RelayError {
-  if (cause instanceof RelayError) return cause;
+export function failed(what: string, cause: unknown): CommandError {
+  if (cause instanceof CommandError) return cause;
   const code = codeOf(cause);
   const remedy = code === undefined ? undefined : REMEDIES[code];
   const why = remedy === undefined ? messageOf(cause) : `${remedy} (${code})`;
-  return new RelayError(`${what}: ${why}`, { cause });
+  return new CommandError(`${what}: ${why}`, { cause });
 }
 
 /** Runs `action`; what it throws is explained as {@link failed} does. */
@@ -81,6 +81,6 @@ export async function explained<T>(what: () => string, action: () => Promise<T> 
 }
 
 /** A signal asked this process to end. */
-export function interrupted(signal: NodeJS.Signals, number: number): RelayError {
-  return new RelayError(`interrupted by ${signal}`, { code: signal, exitCode: 128 + number });
+export function interrupted(signal: NodeJS.Signals, number: number): CommandError {
+  return new CommandError(`interrupted by ${signal}`, { code: signal, exitCode: 128 + number });
 }

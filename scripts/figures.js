@@ -1,5 +1,5 @@
-// `node scripts/figures.js FILE`: writes the figures of a benchmark run into README.md, where FILE is what
-// `npm run bench -- --json FILE` wrote.
+// `node scripts/figures.js FILE`: writes the figures of a benchmark run into docs/figures.md, and the main ones into
+// README.md, where FILE is what `npm run bench -- --json FILE` wrote.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +12,9 @@ import { ScriptError, root, run } from './tree.js';
  * @typedef {{ kernel: string, architecture: string, cpu: string, cores: number, node: string, date: string }} Machine
  * @typedef {{ machine: Machine, results: Result[], ratios: Ratio[] }} Results
  */
+
+/** What README.md leaves to docs/figures.md: processor times but the server's, and sizes between the extremes. */
+const details = /\.filewrite\.(?:256|512|1024|2048)|(?<!\.echo)\.cpu$|\.views\b/;
 
 const section = /(?<=<!-- figures: [^\n]* -->\n).*?(?=<!-- end of figures -->)/s;
 
@@ -47,23 +50,25 @@ function ratiosTo({ ratios }, name, subject, placement) {
 
 /**
  * @param {Results} results
+ * @param {(name: string) => boolean} wanted - Chooses cases by name.
  * @returns {string} A paragraph about the machine, and a table with one row a case and subject of ours.
  */
-function describeFigures(results) {
+function describeFigures(results, wanted) {
   const { machine } = results;
-  const cases = new Set(results.results.map((result) => result.case));
+  const measured = results.results.filter(({ subject }) => subject.startsWith('annulus'));
+  const cases = new Set(measured.map((result) => result.case).filter(wanted));
   const rows = [...cases].flatMap((name) => {
     const compared = results.ratios.filter((ratio) => ratio.case === name);
     const subjects = new Set(['annulus', ...compared.map((ratio) => ratio.subject)]);
     return [...subjects].map((subject) => {
       // The first of a case is unpinned, where it is measured so.
       const ours = results.results.find((one) => one.case === name && one.subject === subject);
-      const measured = ours === undefined ? '-' : figure(ours.median, ours.unit);
+      const median = ours === undefined ? '-' : figure(ours.median, ours.unit);
       const [free, pinned] = ['unpinned', 'pinned'].map((placement) =>
         ratiosTo(results, name, subject, placement),
       );
       const label = subject === 'annulus' ? `\`${name}\`` : `\`${name}\`, ${subject}`;
-      return `| ${label} | ${measured} | ${free} | ${pinned} |`;
+      return `| ${label} | ${median} | ${free} | ${pinned} |`;
     });
   });
   const machineText = `${machine.cpu}, ${machine.cores} CPUs, ${machine.kernel}`;
@@ -80,15 +85,24 @@ function describeFigures(results) {
   ].join('\n');
 }
 
+/**
+ * @param {string} name - Of a document with a place marked for figures.
+ * @param {string} figures
+ */
+async function fill(name, figures) {
+  const path = join(root, name);
+  const text = readFileSync(path, 'utf8');
+  if (!section.test(text)) throw new ScriptError(`${name} has no place marked for the figures`);
+  const written = text.replace(section, () => figures);
+  const options = { ...(await resolveConfig(path)), filepath: path };
+  writeFileSync(path, await format(written, options));
+}
+
 await run(async () => {
   const file = process.argv[2];
   if (file === undefined) throw new ScriptError('usage: node scripts/figures.js FILE');
   /** @type {Results} */
   const results = JSON.parse(readFileSync(file, 'utf8'));
-  const readme = join(root, 'README.md');
-  const text = readFileSync(readme, 'utf8');
-  if (!section.test(text)) throw new ScriptError('README.md has no place marked for the figures');
-  const written = text.replace(section, () => describeFigures(results));
-  const options = { ...(await resolveConfig(readme)), filepath: readme };
-  writeFileSync(readme, await format(written, options));
+  await fill('README.md', describeFigures(results, (name) => !details.test(name)));
+  await fill('docs/figures.md', describeFigures(results, () => true));
 });

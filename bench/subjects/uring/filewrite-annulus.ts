@@ -1,4 +1,4 @@
-/** Writes to a file through our raw ring, `depth` a system call. */
+/** Writes to a file through our raw ring, `depth` under way: each that ends makes room for the next. */
 
 import { Region } from 'annulus/memory';
 import { Meter } from '../support/meter.ts';
@@ -9,6 +9,8 @@ import { WriteFile } from '../support/write-file.ts';
 
 const size = numberOption('size');
 const depth = numberOption('depth');
+// Waiting for all would leave the kernel's worker idle while the next batch is prepared.
+const batch = Math.max(depth >> 2, 1);
 const file = new WriteFile(size);
 const region = Region.allocate(depth * size);
 const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset, region.byteLength >> 2);
@@ -16,21 +18,29 @@ const ring = openRing(depth);
 const meter = new Meter(256);
 const range = { offset: 0, length: size, position: 0 };
 let number = 0;
+let underWay = 0;
+let more = true;
+
+function start(slot: number): void {
+  words[(slot * size) >> 2] = number;
+  range.offset = slot * size;
+  range.position = file.position(number++);
+  ring.write(slot, file.fd, region, range);
+  underWay++;
+}
 
 function onCompletion(slot: number, result: number): void {
   if (result !== size) throw new Error(`write ${slot} returned ${result}, expected ${size}`);
+  underWay--;
+  if (more) start(slot);
 }
 
-do {
-  for (let slot = 0; slot < depth; slot++) {
-    words[(slot * size) >> 2] = number;
-    range.offset = slot * size;
-    range.position = file.position(number++);
-    ring.write(slot, file.fd, region, range);
-  }
-  ring.submitAndWait(depth);
-  for (let reaped = 0; reaped < depth;) reaped += ring.drain(onCompletion);
-} while (meter.tick(depth));
+for (let slot = 0; slot < depth; slot++) start(slot);
+while (underWay > 0) {
+  ring.submitAndWait(Math.min(batch, underWay));
+  const ended = ring.drain(onCompletion);
+  if (more) more = meter.tick(ended);
+}
 
 const flags = flagsOf(ring);
 ring.close();

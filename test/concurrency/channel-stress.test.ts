@@ -11,11 +11,11 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 
 import { Channel } from 'annulus/channel';
+import { printedSeed } from '../support/random.js';
 import { receiveMessages } from './support/messages.js';
 import type { Manner } from './support/messages.js';
 
-const seed = Number(process.env['ANNULUS_SEED'] ?? Date.now() % 2 ** 31);
-process.stdout.write(`seed: run again with ANNULUS_SEED=${seed}\n`);
+const seed = printedSeed();
 
 const senderFile = fileURLToPath(new URL('support/stress-sender.js', import.meta.url));
 

@@ -8,10 +8,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { BufferPool } from 'annulus/pool';
+import { printedSeed } from '../support/random.js';
 import { stressPool } from './support/pool-stress.js';
 
-const seed = Number(process.env['ANNULUS_SEED'] ?? Date.now() % 2 ** 31);
-process.stdout.write(`seed: run again with ANNULUS_SEED=${seed}\n`);
+const seed = printedSeed();
 
 describe('a pool under stress', () => {
   it('with four threads', async () => {

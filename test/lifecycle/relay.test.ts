@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { createHash, randomInt } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   lstatSync,
@@ -21,26 +21,17 @@ import { describe, it } from 'node:test';
 
 import type { JsonReport } from '#src/cli/relay/report.js';
 
+import { printedSeed, randomFrom } from '../support/random.ts';
 import { leftovers, relay, relayFolder, startRelay } from '../support/relay.ts';
 import { withoutUring } from '../support/skip.ts';
 
 const MIB = 1024 * 1024;
 const RESIDENT_MAX = 120 * MIB;
 
-/** Replayable: ANNULUS_SEED=N. */
-const seed = Number(process.env['ANNULUS_SEED'] ?? randomInt(2 ** 31));
-
-/** Pseudo-random integers from 0 to below `limit`. */
-function generator(from: number): (limit: number) => number {
-  let state = from;
-  return (limit) => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-}
+const seed = printedSeed();
 
 function bytesOf(length: number, start: number): Buffer {
-  const next = generator(start);
+  const next = randomFrom(start);
   const pattern = Buffer.from(Array.from({ length: 4093 }, () => next(256)));
   return Buffer.alloc(length, pattern);
 }
@@ -84,8 +75,7 @@ describe('relay', { skip: withoutUring }, () => {
   });
 
   it('copies a tree of random shape, with modes, links and strange names', async (context) => {
-    context.diagnostic(`ANNULUS_SEED=${seed}`);
-    const next = generator(seed);
+    const next = randomFrom(seed);
     const folder = relayFolder(context);
     const source = join(folder, 'source');
     mkdirSync(source);

@@ -4,12 +4,12 @@
  */
 
 import * as fc from 'fast-check';
+import { printedSeed } from '../support/random.js';
 import { KINDS, ModelledPool } from '../unit/pool/support/model.js';
 
-const seed = Number(process.env['ANNULUS_SEED'] ?? Date.now() % 2 ** 31);
+const seed = printedSeed();
 const operations = Number(process.argv[2] ?? 1_000_000);
 const perRun = 1000;
-process.stdout.write(`seed: run again with ANNULUS_SEED=${seed}\n`);
 
 const operation = fc.tuple(fc.nat(KINDS - 1), fc.nat(1000), fc.nat(1000));
 const lists = fc.array(operation, { minLength: perRun, maxLength: perRun, size: 'max' });

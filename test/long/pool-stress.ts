@@ -4,11 +4,11 @@
  */
 
 import { stressPool } from '../concurrency/support/pool-stress.js';
+import { printedSeed } from '../support/random.js';
 
-const seed = Number(process.env['ANNULUS_SEED'] ?? Date.now() % 2 ** 31);
+const seed = printedSeed();
 const allocations = Number(process.argv[2] ?? 10_000_000);
 const threads = 4;
-process.stdout.write(`seed: run again with ANNULUS_SEED=${seed}\n`);
 const start = performance.now();
 await stressPool(threads, Math.ceil(allocations / threads), seed);
 const seconds = (performance.now() - start) / 1000;

@@ -6,7 +6,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 
 import { BufferPool } from 'annulus/pool';
 import type { Allocation } from 'annulus/pool';
-import { CAPACITY, checkMark, mark, randomFrom } from './pool-stress.js';
+import { randomFrom } from '../../support/random.js';
+import { CAPACITY, checkMark, mark } from './pool-stress.js';
 import type { StressWork } from './pool-stress.js';
 
 const { handle, manner, seed, count, results, index } = workerData as StressWork;
@@ -24,16 +25,16 @@ const LARGE_ONE_IN = 32;
 let started = 0;
 
 function lengthOfNext(): number {
-  return random() % LARGE_ONE_IN === 0 ? CAPACITY : 1 + (random() % 5);
+  return random(LARGE_ONE_IN) === 0 ? CAPACITY : 1 + random(5);
 }
 
 function use(run: Allocation): void {
-  const value = random() & 0xff;
+  const value = random(256);
   mark(run.bytes, value);
-  if (random() % 4 === 0) Atomics.load(results, 0);
+  if (random(4) === 0) Atomics.load(results, 0);
   checkMark(run.bytes, value);
   results[index * 2]!++;
-  if (random() % POST_ONE_IN === 0) parentPort!.postMessage(run.move(), []);
+  if (random(POST_ONE_IN) === 0) parentPort!.postMessage(run.move(), []);
   else run.release();
 }
 
@@ -43,9 +44,9 @@ async function lane(): Promise<void> {
     const controller = new AbortController();
     const request = pool.allocate(lengthOfNext(), {
       signal: controller.signal,
-      priority: random() % 8 === 0 ? 1 : 0,
+      priority: random(8) === 0 ? 1 : 0,
     });
-    if (random() % ABORT_ONE_IN === 0) controller.abort();
+    if (random(ABORT_ONE_IN) === 0) controller.abort();
     try {
       use(await request);
     } catch (error) {

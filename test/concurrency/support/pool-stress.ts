@@ -81,14 +81,3 @@ export function checkMark(bytes: Uint8Array, value: number = bytes[0]!): void {
     throw new Error(`a run has the mark ${bytes[at]} at byte ${at}, not ${value}`);
   }
 }
-
-/** A small generator of random numbers (mulberry32), the same for a seed everywhere. */
-export function randomFrom(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return (mixed ^ (mixed >>> 14)) >>> 0;
-  };
-}

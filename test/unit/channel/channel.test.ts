@@ -8,7 +8,8 @@ import { setImmediate } from 'node:timers/promises';
 
 import { Channel } from 'annulus/channel';
 import { pageSize } from '#src/sys/linux.js';
-import { held, randomFrom, seed } from '../support/resources.js';
+import { printedSeed, randomFrom } from '../../support/random.js';
+import { held } from '../support/resources.js';
 
 const page = pageSize();
 const closed = { code: 'ERR_ANNULUS_CLOSED' };
@@ -117,7 +118,7 @@ describe('a channel in one thread', () => {
     using channel = Channel.create({ capacity: 3 * page });
     using sender = channel.sender;
     using receiver = channel.receiver;
-    const random = randomFrom(seed);
+    const random = randomFrom(printedSeed());
     let next = 0;
     let expected = 0;
     for (let i = 0; i < 20_000; i++) {

@@ -8,7 +8,10 @@ import * as fc from 'fast-check';
 
 import { MirroredRing } from 'annulus/memory';
 import { pageSize } from '#src/sys/linux.js';
-import { held, seed } from '../support/resources.js';
+import { printedSeed } from '../../support/random.js';
+import { held } from '../support/resources.js';
+
+const seed = printedSeed();
 
 const page = pageSize();
 

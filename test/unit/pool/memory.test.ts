@@ -14,12 +14,12 @@ import type { Allocation } from 'annulus/pool';
 import { Geometry, offsetInSlab, slabOf } from '#src/pool/geometry.js';
 import { pageSize } from '#src/sys/linux.js';
 import { whyNoHugePages } from '#src/sys/pages.js';
+import { printedSeed } from '../../support/random.js';
 
 const MIB = 2 ** 20;
 const page = pageSize();
 
-const seed = Number(process.env['ANNULUS_SEED'] ?? Date.now() % 2 ** 31);
-process.stdout.write(`seed: run again with ANNULUS_SEED=${seed}\n`);
+const seed = printedSeed();
 
 /** Bytes of files in memory that this process has in memory: what pools are made of. */
 function sharedBytes(): number {

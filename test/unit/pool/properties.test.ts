@@ -6,10 +6,10 @@
 import { describe, it } from 'node:test';
 
 import * as fc from 'fast-check';
+import { printedSeed } from '../../support/random.js';
 import { KINDS, ModelledPool } from './support/model.js';
 
-const seed = Number(process.env['ANNULUS_SEED'] ?? Date.now() % 2 ** 31);
-process.stdout.write(`seed: run again with ANNULUS_SEED=${seed}\n`);
+const seed = printedSeed();
 
 const operation = fc.tuple(fc.nat(KINDS - 1), fc.nat(1000), fc.nat(1000));
 

@@ -12,7 +12,9 @@ import * as fc from 'fast-check';
 import { probe } from 'annulus';
 import { decodeSocketAddress, decodeStatx, encodeSocketAddress, OP, OPCODES } from 'annulus/uring';
 import { needs } from '../support/requests.js';
-import { seed } from '../support/resources.js';
+import { printedSeed } from '../../support/random.js';
+
+const seed = printedSeed();
 
 const port = fc.integer({ min: 0, max: 65535 });
 

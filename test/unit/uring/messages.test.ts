@@ -19,7 +19,9 @@ import { bufferIdOf, CQE, passedDescriptors, Ring, SocketMessage } from 'annulus
 
 import { needs, runOne } from '../../support/uring.ts';
 import { pair } from '../support/pair.ts';
-import { seed } from '../support/resources.ts';
+import { printedSeed } from '../../support/random.ts';
+
+const seed = printedSeed();
 
 const EFAULT = -14;
 const closed = { code: 'ERR_ANNULUS_CLOSED' };

@@ -103,6 +103,12 @@ await run(async () => {
   if (file === undefined) throw new ScriptError('usage: node scripts/figures.js FILE');
   /** @type {Results} */
   const results = JSON.parse(readFileSync(file, 'utf8'));
-  await fill('README.md', describeFigures(results, (name) => !details.test(name)));
-  await fill('docs/figures.md', describeFigures(results, () => true));
+  await fill(
+    'README.md',
+    describeFigures(results, (name) => !details.test(name)),
+  );
+  await fill(
+    'docs/figures.md',
+    describeFigures(results, () => true),
+  );
 });

@@ -21,6 +21,9 @@ import { AnnulusError } from '../sys/errors.ts';
 /** What a side of a connection is: it sends, it receives, or it does both by two channels. */
 export type MeetingRole = 'sender' | 'receiver' | 'duplex';
 
+/** An end of a channel. */
+export type EndName = 'sender' | 'receiver';
+
 /** First word: "ANNM". */
 const MAGIC = 0x4d4e4e41;
 
@@ -60,7 +63,7 @@ export function opposite(role: MeetingRole): MeetingRole {
 }
 
 /** The ends a side has, in the order in which their descriptors travel. */
-export function endsOf(role: MeetingRole): readonly ('sender' | 'receiver')[] {
+export function endsOf(role: MeetingRole): readonly EndName[] {
   return role === 'duplex' ? ['receiver', 'sender'] : [role];
 }
 

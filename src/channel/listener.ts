@@ -40,8 +40,7 @@ import {
   VERDICT,
   versionDiffers,
 } from './greeting.ts';
-import type { MeetingRole } from './greeting.ts';
-import type { Role } from './handle.ts';
+import type { EndName, MeetingRole } from './greeting.ts';
 import { VERSION } from './layout.ts';
 import { loopWaiter } from './waiter.ts';
 import type { Waiter, Watch } from './waiter.ts';
@@ -87,8 +86,8 @@ export interface ListenOptions<M extends MeetingRole = MeetingRole> {
 export interface MadeChannel {
   readonly sender: AnyEnd;
   readonly receiver: AnyEnd;
-  descriptors(role: Role): number[];
-  release(role: Role): void;
+  descriptors(role: EndName): number[];
+  release(role: EndName): void;
   close(): void;
 }
 
@@ -344,7 +343,7 @@ export class ChannelListener<
   #welcome(guest: Guest): void {
     const role = opposite(this.role);
     const made: MadeChannel[] = [];
-    const ends: Partial<Record<Role, AnyEnd>> = {};
+    const ends: Partial<Record<EndName, AnyEnd>> = {};
     try {
       const passed = endsOf(role).map((theirs) => {
         const channel = this.#make();

@@ -98,7 +98,7 @@ export function describeModel(model: string, about: string): void {
 
     it('names everything that can be taken away', () => {
       assert.ok(mutations.length > 0);
-      assert.deepEqual([...mutations].sort(), namesAskedFor(model).sort());
+      assert.deepEqual(mutations.toSorted(), namesAskedFor(model).toSorted());
     });
 
     for (const mutation of mutations) {

@@ -6,3 +6,4 @@
 import { describeModel } from './support/model.js';
 
 describeModel('channel-wakeup', 'the model of how the ends of a channel sleep and wake');
+describeModel('channel-bytes', 'the model of what the bytes of a channel go through');

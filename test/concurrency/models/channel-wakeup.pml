@@ -1,8 +1,9 @@
 /*
  * How the two ends of a channel sleep and wake each other, and how a side learns that the other has
- * ended or died: src/channel/sender.ts (publish), receiver.ts (consume), end.ts (sleeping, waking,
- * ending). Checked by SPIN: nobody waits for ever, everything published before an end or a death is
- * received, and a sender that publishes after the receiver has closed is told at once.
+ * ended or died: src/channel/end.ts (block, fallAsleep, wakeUp, announce), link.ts (sleep, wake),
+ * sending.ts (advance, store, finish), receiving.ts (publish, finished). Checked by SPIN: nobody waits
+ * for ever, everything published before an end or a death is received, and a sender that publishes
+ * after the receiver has closed is told at once.
  *
  * The sender sends ITEMS items through CAPACITY cells, publishing one or several at once, and ends;
  * the receiver takes one or several at once, until the end or until it chooses to close. They wait by
@@ -25,6 +26,7 @@
  *   TAKE_LATE       whoever wakes up looks for work, then takes the signal
  *   SLEEP_ON_BATCH  the sender goes to sleep before it has published all that is committed
  *   END_ON_BATCH    the sender ends before it has published all that is committed
+ *   END_FORGETS     the sender publishes the rest when it ends, and wakes nobody by that
  *   END_QUIETLY     the end is stored, but a sleeping receiver is not woken
  *   END_LATE        the sleeping receiver is woken, then the end is stored
  *   PLAIN_END       the end may become visible after the exchange that follows it
@@ -214,6 +216,22 @@ inline storeEnd() {
 #endif
 }
 
+/* Asks the other side to look when it next moves (Atomics.or), and wakes it (Atomics.and). */
+inline announceEnd() {
+#ifndef CLOSE_UNMARKED
+  atomic { STORED; attention[PEER] = true };
+#endif
+  left = left || side == RECEIVER;
+  atomic { STORED; noticed = attention[side]; attention[side] = false };
+#ifdef END_QUIETLY
+  noticed = noticed && side == RECEIVER;
+#endif
+#ifdef CLOSE_QUIETLY
+  noticed = noticed && side == SENDER;
+#endif
+  wake()
+}
+
 proctype sender() {
   byte side = SENDER;
   byte own, seen, pending, word, need;
@@ -241,22 +259,21 @@ proctype sender() {
        fi
     :: else -> break
     od;
-#ifndef END_ON_BATCH
+#ifdef END_FORGETS
+    atomic { position[SENDER] = own; attention[SENDER] = false };
+#elif !defined(END_ON_BATCH)
     if
     :: pending > 0 -> publish()
     :: else
     fi;
-#else
-    own = own - pending;
 #endif
+    pending = 0;
 #ifdef END_LATE
-    publish();
+    announceEnd();
     storeEnd()
 #else
     storeEnd();
-#ifndef END_QUIETLY
-    publish()
-#endif
+    announceEnd()
 #endif
   } unless { killed[SENDER] };
 end:
@@ -289,13 +306,7 @@ proctype receiver() {
     assert(quits || peerGone || own == ITEMS);
     assert(quits || !peerGone || own == position[SENDER]);
     storeEnd();
-#ifndef CLOSE_UNMARKED
-    atomic { STORED; attention[SENDER] = true };
-#endif
-    left = true;
-#ifndef CLOSE_QUIETLY
-    publish()
-#endif
+    announceEnd()
   } unless { killed[RECEIVER] };
 end:
   atomic { killed[RECEIVER] && !delayed[RECEIVER] -> gone[RECEIVER] = true }

@@ -3,6 +3,7 @@
 import type { BenchmarkCase } from '../harness/types.ts';
 import { CPU_SUFFIX } from '../harness/cpu.ts';
 import { channelCases } from './channel.ts';
+import { memoryCases } from './memory.ts';
 import { poolCases } from './pool.ts';
 import { proactorCases } from './proactor.ts';
 import { relayCases } from './relay.ts';
@@ -12,6 +13,7 @@ export const allCases: readonly BenchmarkCase[] = [
   ...uringCases,
   ...proactorCases,
   ...channelCases,
+  ...memoryCases,
   ...poolCases,
   ...relayCases,
 ];

@@ -157,7 +157,7 @@ function write(size: number): BenchmarkCase {
     subjects: [
       { kind: 'node', name: 'annulus', script: 'uring/filewrite-annulus', options: one },
       { kind: 'node', name: 'annulus-batched', script: 'uring/filewrite-annulus', options: many },
-      { kind: 'go', name: 'iouring-go', options: { size } },
+      { kind: 'go', name: 'iouring-go', options: { work: 'filewrite', size } },
       { kind: 'node', name: 'fs.write', script: 'uring/filewrite-fs-write', options: one },
       { kind: 'node', name: 'fs.write-batched', script: 'uring/filewrite-fs-write', options: many },
       {

@@ -41,7 +41,7 @@ const TOOLCHAINS: Readonly<Record<ForeignSubject['kind'], Toolchain>> = {
   },
 };
 
-const finished = new Map<ForeignSubject['kind'], Compiled>();
+const finished = new Map<string, Compiled>();
 
 /**
  * The program of `subject`, built once per harness run; the toolchain knows what is up to date.
@@ -49,13 +49,24 @@ const finished = new Map<ForeignSubject['kind'], Compiled>();
  * A build that fails is skipped with the reason rather than failed: dependencies come from a
  * registry that this machine may not reach.
  */
-export function buildForeign({ kind }: ForeignSubject): Compiled {
-  let built = finished.get(kind);
+export function buildForeign(subject: ForeignSubject): Compiled {
+  const toolchain = toolchainOf(subject);
+  let built = finished.get(toolchain.program);
   if (built === undefined) {
-    built = buildNow(TOOLCHAINS[kind]);
-    finished.set(kind, built);
+    built = buildNow(toolchain);
+    finished.set(toolchain.program, built);
   }
   return built;
+}
+
+/** The program with tags is another one: both are kept. */
+function toolchainOf({ kind, tags }: ForeignSubject): Toolchain {
+  const toolchain = TOOLCHAINS[kind];
+  if (tags === undefined) return toolchain;
+  const program = `${toolchain.program}-${tags}`;
+  const words = toolchain.arguments.map((word) => (word === toolchain.program ? program : word));
+  // After "build", before the package.
+  return { ...toolchain, program, arguments: words.toSpliced(1, 0, '-tags', tags) };
 }
 
 function buildNow({ folder, command, program, remedy, ...toolchain }: Toolchain): Compiled {

@@ -45,6 +45,8 @@ export interface NativeLibrary {
 export interface ForeignSubject {
   readonly kind: 'rust' | 'go';
   readonly name: string;
+  /** Build tags, of Go: for a package without which the others are to build all the same. */
+  readonly tags?: string;
   readonly options?: SubjectOptions;
 }
 

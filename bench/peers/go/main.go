@@ -1,5 +1,4 @@
-// The file-write table of iouring-go: one write after another through its FileReadWriter.
-// The same work as bench/subjects/uring/filewrite-annulus.ts.
+// Go's packages at the work of the subjects: work=filewrite|readwrite|frames|views|create says which.
 package main
 
 import (
@@ -60,6 +59,24 @@ func verify(file *os.File, count uint32, size int) {
 }
 
 func main() {
+	works := map[string]func(){
+		"filewrite": fileWrite,
+		"readwrite": ringReadWrite,
+		"frames":    ringFrames,
+		"views":     ringViews,
+		"create":    ringCreate,
+	}
+	name := textOption("work")
+	work, known := works[name]
+	if !known {
+		die("no work is named %q", name)
+	}
+	work()
+}
+
+// The file-write table of iouring-go: one write after another through its FileReadWriter.
+// The same work as bench/subjects/uring/filewrite-annulus.ts.
+func fileWrite() {
 	size := int(numberOption("size", 0))
 	file := openFile(textOption("file"))
 	ring, err := iouring.New(entriesFor(size), &iouring.Params{Features: iouring.FeatNoDrop})

@@ -384,9 +384,17 @@ export class BufferGroup extends ProvidedBuffers {
 export class BufferGroups {
   readonly #owner: GroupOwner;
   readonly #groups = new Map<number, ProvidedBuffers>();
+  #first = 0;
+  #last = MAX_GROUP;
 
   constructor(owner: GroupOwner) {
     this.#owner = owner;
+  }
+
+  /** Leaves other numbers to the other threads of a shared ring. */
+  limit(first: number, last: number): void {
+    this.#first = first;
+    this.#last = last;
   }
 
   /** Registers a ring of buffers. */
@@ -394,6 +402,13 @@ export class BufferGroups {
     const ring = new BufferRing(this.#owner, this.#numberFor(options.group), options);
     this.#groups.set(ring.group, ring);
     return ring;
+  }
+
+  /** Takes every ring of buffers back from the kernel, which goes on without this thread. */
+  withdraw(): void {
+    for (const buffers of this.#groups.values()) {
+      if (buffers instanceof BufferRing) buffers.close();
+    }
   }
 
   /** Reserves a number for buffers that requests will provide. */
@@ -413,14 +428,15 @@ export class BufferGroups {
 
   #numberFor(wanted: number | undefined): number {
     if (wanted !== undefined) {
-      checkInteger('options.group', wanted, 0, MAX_GROUP);
+      checkInteger('options.group', wanted, this.#first, this.#last);
       if (this.#isFree(wanted)) return wanted;
       throw invalidArgValue('options.group', 'must not be in use', wanted);
     }
-    for (let group = 0; group <= MAX_GROUP; group++) {
+    for (let group = this.#first; group <= this.#last; group++) {
       if (this.#isFree(group)) return group;
     }
-    throw invalidArgValue('options.group', 'must be free', 'none of 65536 is');
+    const count = this.#last - this.#first + 1;
+    throw invalidArgValue('options.group', 'must be free', `none of ${count} is`);
   }
 
   /**

@@ -84,6 +84,9 @@ export type { AcceptOneOptions, AcceptOptions, SocketRange } from './requests/so
 export type { PollChange, PollOptions, TimeoutOptions } from './requests/timer.ts';
 export { Ring } from './ring.ts';
 export type { RingStats } from './ring.ts';
+export type { SharedRingHandle, SharedRingOptions } from './shared/handle.ts';
+export { SharedRing } from './shared/ring.ts';
+export type { FixedBufferHandle, SharedRingStats, SharedWaitOptions } from './shared/ring.ts';
 export { sendMessage } from './send-message.ts';
 export { ringMemoryBytes } from './options.ts';
 export type { RingOptions } from './options.ts';

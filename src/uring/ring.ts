@@ -486,8 +486,8 @@ function cancelEverything(ring: number): void {
   syscall('io_uring_register', ring < 0 ? ~ring : ring, code, argument.bytes, 1);
 }
 
-/** Why an enter fails, where more is known than the errno. */
-function explainEnter(errno: number): string | undefined {
+/** @internal Why an enter fails, where more is known than the errno. */
+export function explainEnter(errno: number): string | undefined {
   switch (errno) {
     case ERRNO.EBUSY:
       return 'the completion queue has overflowed; drain() before submitting more';

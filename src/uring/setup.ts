@@ -14,7 +14,7 @@ import type { RingOptions } from './options.ts';
 import { unsupported, USE_REGISTERED_RING } from './supported.ts';
 
 /** Where the kernel put the queues, and what it agreed to. */
-export interface RingMemory {
+export interface Queues {
   /** The descriptor; -1 where there is none. */
   readonly fd: number;
   /** What the shim calls the ring: the descriptor, or ~index of one that is only registered. */
@@ -30,10 +30,14 @@ export interface RingMemory {
   readonly sqesAt: number;
   /** Whether the memory of the queues is the caller's. */
   readonly given: boolean;
-  /** Words shared with the shim. */
-  readonly control: Region;
   /** Byte offsets into `rings`. */
   readonly offsets: RingOffsets;
+}
+
+/** The queues of a ring, and the words that tell the shim about it. */
+export interface RingMemory extends Queues {
+  /** Words shared with the shim. */
+  readonly control: Region;
 }
 
 /** Byte offsets of the words of both queues. */
@@ -69,11 +73,29 @@ export const FLAG_LADDER: readonly number[] = [
 
 /** Sets up a ring and maps it. Throws a named error that explains a refusal. */
 export function setUpRing(options: RingOptions): RingMemory {
+  return setUp(options, FLAG_LADDER, (queues) => {
+    const memory = { ...queues, control: Region.allocate(pageSize()) };
+    adopt(memory);
+    if (memory.given) pin(memory.rings.slot);
+    return memory;
+  });
+}
+
+/** Sets up a ring and maps it, for who ends it by other means than the shim. */
+export function setUpQueues(options: RingOptions, ladder: readonly number[]): Queues {
+  return setUp(options, ladder, (queues) => queues);
+}
+
+function setUp<T>(
+  options: RingOptions,
+  ladder: readonly number[],
+  finish: (queues: Queues) => T,
+): T {
   const params = new Int32Array(PARAMS.BYTES / 4);
-  const result = createRing(options, params);
+  const result = createRing(options, params, ladder);
   const registered = (params[PARAMS.FLAGS]! & SETUP.REGISTERED_FD_ONLY) !== 0;
   try {
-    return mapRing(registered ? ~result : result, params, options);
+    return finish(mapRing(registered ? ~result : result, params, options));
   } catch (error) {
     if (registered) unregister(result);
     else close(result);
@@ -87,10 +109,10 @@ function unregister(index: number): void {
   syscall('io_uring_register', index, code, Int32Array.of(index, 0, 0, 0), 1);
 }
 
-function createRing(options: RingOptions, params: Int32Array): number {
+function createRing(options: RingOptions, params: Int32Array, best: readonly number[]): number {
   const { entries = 256, flags: exact } = options;
   checkOptions(options);
-  const ladder = exact === undefined ? FLAG_LADDER : [exact];
+  const ladder = exact === undefined ? best : [exact];
   let result: number = ERRNO.EINVAL;
   for (const flags of ladder) {
     fillParams(params, flags | impliedFlags(options), options);
@@ -128,7 +150,7 @@ function setAddress(params: Int32Array, at: number, address: number): void {
   params[at + 1] = (address / 2 ** 32) | 0;
 }
 
-function mapRing(name: number, params: Int32Array, options: RingOptions): RingMemory {
+function mapRing(name: number, params: Int32Array, options: RingOptions): Queues {
   const word = (index: number): number => params[index]!;
   const sqEntries = word(PARAMS.SQ_ENTRIES);
   const cqEntries = word(PARAMS.CQ_ENTRIES);
@@ -145,25 +167,21 @@ function mapRing(name: number, params: Int32Array, options: RingOptions): RingMe
   }
   const { memory: given } = options;
   const queues = given ? useMemory(given, params, options) : mapQueues(name, params, flags);
-  const control = Region.allocate(pageSize());
   const fd = name < 0 ? -1 : name;
-  const memory = { fd, name, flags, features, sqEntries, cqEntries, ...queues, control };
-  adopt(memory);
-  if (given !== undefined) pin(given.slot);
-  return memory;
+  return { fd, name, flags, features, sqEntries, cqEntries, ...queues };
 }
 
-type Queues = Pick<RingMemory, 'rings' | 'sqes' | 'sqesAt' | 'offsets' | 'given'>;
+type Mapped = Pick<RingMemory, 'rings' | 'sqes' | 'sqesAt' | 'offsets' | 'given'>;
 
 /** Both queues in memory of the caller's. */
-function useMemory(given: Region, params: Int32Array, options: RingOptions): Queues {
+function useMemory(given: Region, params: Int32Array, options: RingOptions): Mapped {
   const offsets = readOffsets(params);
   const sqesAt = queueBytes(options).rings;
   return { rings: given, sqes: given, sqesAt, offsets, given: true };
 }
 
 /** Maps both queues as the kernel has laid them out. */
-function mapQueues(fd: number, params: Int32Array, flags: number): Queues {
+function mapQueues(fd: number, params: Int32Array, flags: number): Mapped {
   const sqEntries = params[PARAMS.SQ_ENTRIES]!;
   const cqBytes = params[PARAMS.CQ_ENTRIES]! * cqeSizeOf(flags);
   const sqeSize = (flags & SETUP.SQE128) === 0 ? SIZEOF.SQE : 2 * SIZEOF.SQE;
@@ -191,7 +209,7 @@ function cqeSizeOf(flags: number): number {
 }
 
 /** Has the shim end the ring with the environment. */
-function adopt(memory: RingMemory): void {
+export function adopt(memory: RingMemory): void {
   const { name, flags, cqEntries, rings, control, offsets } = memory;
   const layout: Record<(typeof RING_LAYOUT)[number], number> = {
     ...offsets,

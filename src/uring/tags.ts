@@ -15,18 +15,24 @@ export class Tags {
   /** The region slot each tag keeps pinned, -1 for a tag that is free; tag 0 is not used. */
   readonly #pinned: number[] = [-1];
   readonly #free: number[] = [];
+  #bits = FOREIGN;
+
+  /** Has every tag from now on say whose it is: shared/layout.ts. */
+  mark(bits: number): void {
+    this.#bits = FOREIGN | bits;
+  }
 
   /** A new tag, as the high word of its user_data; pins the region until the kernel lets go. */
   take(regionSlot: number): number {
     const tag = this.#free.pop() ?? this.#pinned.length;
     this.#pinned[tag] = regionSlot;
     pin(regionSlot);
-    return FOREIGN | tag;
+    return this.#bits | tag;
   }
 
   /** The kernel has let go of what is tagged. */
   release(hold: number): void {
-    const tag = hold & ~FOREIGN;
+    const tag = hold & ~this.#bits;
     const slot = this.#pinned[tag];
     if (slot === undefined || slot < 0) return; // a message, or a tag of somebody else's
     this.#pinned[tag] = -1;
@@ -36,6 +42,6 @@ export class Tags {
 
   /** The ring has ended, and with it every registration. */
   close(): void {
-    for (let tag = 1; tag < this.#pinned.length; tag++) this.release(FOREIGN | tag);
+    for (let tag = 1; tag < this.#pinned.length; tag++) this.release(this.#bits | tag);
   }
 }

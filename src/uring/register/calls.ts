@@ -19,6 +19,8 @@ export interface RegistrarOptions {
   readonly name: number;
   readonly files: FileTable;
   readonly tags: Tags;
+  /** Bits that the kernel has in the keys of requests besides what the program is told. */
+  readonly keyBits?: number;
 }
 
 /** Reasons for an errno, by the operation; `undefined` leaves Node's text. */
@@ -30,17 +32,20 @@ export abstract class RegisterCalls {
   protected readonly fileTable: FileTable;
   /** @internal */
   protected readonly tags: Tags;
+  /** @internal */
+  protected readonly keyBits: number;
   /** @internal Index of the ring among the thread's registered rings; -1 if it is none. */
   protected ringIndex = -1;
   /** @internal The descriptor; -1 if there is none, or the ring is closed. */
   fd: number;
 
   /** @internal */
-  protected constructor({ name, files, tags }: RegistrarOptions) {
+  protected constructor({ name, files, tags, keyBits = 0 }: RegistrarOptions) {
     this.fd = Math.max(name, -1);
     this.ringIndex = name < 0 ? ~name : -1;
     this.fileTable = files;
     this.tags = tags;
+    this.keyBits = keyBits;
   }
 
   /** @internal What `io_uring_enter` names the ring by. */

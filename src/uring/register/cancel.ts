@@ -29,7 +29,7 @@ export abstract class CancelRegistrations extends MemoryRegistrations {
     const argument = new Uint8Array(SYNC_CANCEL.BYTES);
     const view = new DataView(argument.buffer);
     view.setInt32(SYNC_CANCEL.ADDR, match.token, true);
-    view.setInt32(SYNC_CANCEL.ADDR + 4, match.key, true);
+    view.setInt32(SYNC_CANCEL.ADDR + 4, match.key | this.keyBits, true);
     view.setInt32(SYNC_CANCEL.FD, match.fd, true);
     view.setUint8(SYNC_CANCEL.OPCODE, match.opcode);
     view.setUint32(SYNC_CANCEL.FLAGS, match.flags, true);

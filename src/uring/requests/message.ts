@@ -110,7 +110,7 @@ export abstract class MessageRequests extends SocketRequests {
   ): number {
     this.requireOpcode(OP.SEND_ZC);
     this.putVectored(OP.SEND_ZC, token, fd, memories, range, usageBits(range));
-    return this.countOnce();
+    return this.markMany(this.countOnce());
   }
 
   /**
@@ -142,7 +142,7 @@ export abstract class MessageRequests extends SocketRequests {
       this.setIoprio(this.lastEntry, bits);
     }
     if (fixed) this.setWord(this.lastEntry, W.BUF_INDEX, memory.index);
-    return this.countOnce();
+    return this.markMany(this.countOnce());
   }
 
   /**
@@ -157,7 +157,7 @@ export abstract class MessageRequests extends SocketRequests {
     const always = MSG_FLAG.NOSIGNAL;
     this.putMessage(OP.SENDMSG_ZC, token, fd, message, range, always, bits);
     if (fixed !== undefined) this.setWord(this.lastEntry, W.BUF_INDEX, fixed.index);
-    return this.countOnce();
+    return this.markMany(this.countOnce());
   }
 
   /**
@@ -182,7 +182,7 @@ export abstract class MessageRequests extends SocketRequests {
     const at = this.put(this.headFor(OP.RECV_ZC, fd), number, 0, 0, length, 0, token, 0);
     this.setIoprio(at, RECVSEND.MULTISHOT);
     this.setRare(at, W.FILE_INDEX, id);
-    return 0;
+    return this.markMany(0);
   }
 
   /** How many bytes can be received at once; completes with their number. Linux 6.5. */

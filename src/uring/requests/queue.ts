@@ -80,6 +80,8 @@ export abstract class RequestQueue {
   protected lastEntry = 0;
   /** @internal Whether the memory of the queues is gone. */
   protected retired = false;
+  /** @internal Hold bit of requests that complete more than once; 0 where nobody needs to know. */
+  protected manyBit = 0;
 
   /** @internal */
   protected constructor(memory: RingMemory) {
@@ -359,6 +361,19 @@ export abstract class RequestQueue {
     return (this.words[before]! & LINKED) !== 0;
   }
 
+  /** @internal The request prepared last may complete more than once; returns its key. */
+  protected markMany(hold: number): number {
+    if (this.manyBit === 0) return hold;
+    const key = hold | this.manyBit;
+    this.words[this.lastEntry + W.USER_DATA_HIGH] = key;
+    return key;
+  }
+
+  /** @internal A key as the kernel has it, in the high word of the request's user_data. */
+  protected keyInKernel(key: number): number {
+    return key;
+  }
+
   /** @internal One more use of a region by a request whose hold is its slot. */
   protected pinSlot(slot: number): void {
     this.pinWords[slot] = this.pinWords[slot]! + 1;
@@ -427,9 +442,14 @@ export abstract class RequestQueue {
     this.retired = true;
   }
 
-  /** @internal Forgets the prepared entries that the kernel has not consumed; returns their tokens. */
-  protected forgetUnsubmitted(): number[] {
-    const head = Atomics.load(this.ringWords, this.headIndex);
+  /**
+   * @internal Forgets the prepared entries that the kernel has not consumed; returns their tokens.
+   *
+   * @param head - The first that can be taken back.
+   */
+  protected forgetUnsubmitted(
+    head: number = Atomics.load(this.ringWords, this.headIndex),
+  ): number[] {
     const tokens: number[] = [];
     for (let i = head; i !== this.tail; i = (i + 1) | 0) {
       const at = (i & this.mask) * this.stride;

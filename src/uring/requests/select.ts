@@ -60,7 +60,7 @@ export abstract class SelectRequests extends MessageRequests {
    */
   readMultishot(token: number, fd: Fd, buffers: ProvidedBuffers): number {
     this.requireOpcode(OP.READ_MULTISHOT);
-    return this.putSelect(OP.READ_MULTISHOT, token, fd, buffers, -1, 0, 0, 0);
+    return this.markMany(this.putSelect(OP.READ_MULTISHOT, token, fd, buffers, -1, 0, 0, 0));
   }
 
   /** `recv()` into a buffer the kernel selects; completes with the bytes received. Linux 5.7. */
@@ -80,7 +80,7 @@ export abstract class SelectRequests extends MessageRequests {
   ): number {
     this.requireOpcode(OP.SEND_ZC);
     checkNoWaitAll(range);
-    return this.putReceive(token, fd, buffers, range, RECVSEND.MULTISHOT);
+    return this.markMany(this.putReceive(token, fd, buffers, range, RECVSEND.MULTISHOT));
   }
 
   /**
@@ -156,7 +156,7 @@ export abstract class SelectRequests extends MessageRequests {
     const at = this.put(head, number, 0, address, 1, flags, token, hold);
     this.setIoprio(at, RECVSEND.MULTISHOT | pollBits(range));
     this.setWord(at, W.BUF_INDEX, buffers.group);
-    return hold;
+    return this.markMany(hold);
   }
 
   /**

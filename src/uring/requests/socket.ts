@@ -101,7 +101,7 @@ export abstract class SocketRequests extends AttributeRequests {
   acceptMultishot(token: number, fd: Fd, options?: AcceptOptions): number {
     const bits = ACCEPT.MULTISHOT | acceptBits(options);
     this.putAccept(token, fd, 0, 0, bits, acceptFlags(options), YIELDS_FD);
-    return YIELDS_FD;
+    return this.markMany(YIELDS_FD);
   }
 
   /**
@@ -144,7 +144,7 @@ export abstract class SocketRequests extends AttributeRequests {
     const flags = acceptFlags(options) & ~SOCK.CLOEXEC;
     this.putAccept(token, fd, 0, 0, ACCEPT.MULTISHOT | acceptBits(options), flags, 0);
     this.setSlot(this.lastEntry, FILE_INDEX_ALLOC);
-    return 0;
+    return this.markMany(0);
   }
 
   /** `send(2)` with `MSG_NOSIGNAL`; completes with the bytes sent, possibly fewer. Linux 5.6. */

@@ -58,7 +58,8 @@ export abstract class TimerRequests extends SelectRequests {
     checkEvents('events', events);
     const multishot = options?.multishot === true ? POLL_FLAG.ADD_MULTI : 0;
     const flags = options?.level === true ? multishot | POLL_FLAG.ADD_LEVEL : multishot;
-    return this.simple(OP.POLL_ADD, token, fd, 0, 0, flags, events);
+    const hold = this.simple(OP.POLL_ADD, token, fd, 0, 0, flags, events);
+    return multishot === 0 ? hold : this.markMany(hold);
   }
 
   /**
@@ -83,10 +84,10 @@ export abstract class TimerRequests extends SelectRequests {
       (multishot ? POLL_FLAG.ADD_MULTI : 0);
     const at = this.put(OP.POLL_REMOVE, -1, 0, 0, flags, events ?? 0, token, 0);
     this.setWord(at, W.ADDR_LOW, target);
-    this.setWord(at, W.ADDR_HIGH, key);
+    this.setWord(at, W.ADDR_HIGH, this.keyInKernel(key));
     if (next !== undefined) {
       this.setWord(at, W.OFF_LOW, next);
-      this.setWord(at, W.OFF_HIGH, key);
+      this.setWord(at, W.OFF_HIGH, this.keyInKernel(key));
     }
     return 0;
   }
@@ -105,7 +106,8 @@ export abstract class TimerRequests extends SelectRequests {
   timeout(token: number, milliseconds: number, options?: TimeoutOptions): number {
     const { count = 0, flags = 0 } = options ?? NOTHING;
     checkInteger('count', count, 0, TWO_32 - 1);
-    return this.withTimespec(OP.TIMEOUT, token, milliseconds, count, flags);
+    const hold = this.withTimespec(OP.TIMEOUT, token, milliseconds, count, flags);
+    return (flags & TIMEOUT.MULTISHOT) === 0 ? hold : this.markMany(hold);
   }
 
   /**
@@ -137,7 +139,7 @@ export abstract class TimerRequests extends SelectRequests {
     const hold = cell === undefined ? 0 : cell.hold;
     const at = this.put(OP.TIMEOUT_REMOVE, -1, time, 0, 0, bits, token, hold);
     this.setWord(at, W.ADDR_LOW, target);
-    this.setWord(at, W.ADDR_HIGH, key);
+    this.setWord(at, W.ADDR_HIGH, this.keyInKernel(key));
     return hold;
   }
 
@@ -200,7 +202,7 @@ export abstract class TimerRequests extends SelectRequests {
     const { fd, opcode, flags } = match;
     const at = this.put(OP.ASYNC_CANCEL, fd, 0, 0, opcode, flags, token, 0);
     this.setWord(at, W.ADDR_LOW, match.token);
-    this.setWord(at, W.ADDR_HIGH, match.key);
+    this.setWord(at, W.ADDR_HIGH, this.keyInKernel(match.key));
     return 0;
   }
 
@@ -209,7 +211,7 @@ export abstract class TimerRequests extends SelectRequests {
     this.checkToken(target);
     const at = this.put(op, -1, 0, 0, 0, flags, token, 0);
     this.setWord(at, W.ADDR_LOW, target);
-    this.setWord(at, W.ADDR_HIGH, key);
+    this.setWord(at, W.ADDR_HIGH, this.keyInKernel(key));
     return 0;
   }
 

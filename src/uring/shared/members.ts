@@ -1,0 +1,381 @@
+/**
+ * Members: the threads of a shared ring, how they wake each other, and what becomes of what a thread
+ * had under way when it ends.
+ *
+ * The thread that made the ring is its home, member 0. Each member makes a pair of sockets, keeps one
+ * half, which is closed with the thread however that ends, and leaves the other to the home, which
+ * watches it. Of the home's own pair each member holds a second descriptor of one half.
+ *
+ * The shim takes a member for a ring whose completion queue, `GONE`, has one entry that is none. When
+ * the thread has ended it discards that, and so sets `GONE` before the half of the pair is closed.
+ * Somebody then *recovers* the member: sends what it had claimed for others, and discards what was
+ * for itself. Its index is free again once all its requests have completed, so that a completion is
+ * never taken for one of a later member. Of several threads one recovers, by exchange of
+ * `STATE`; if it ends before it is done, another one takes over from it.
+ *
+ * **Waking.** A member that is going to sleep stores 0 into `NOTIFIED`, then looks into its inbox. Who
+ * has put something into an inbox exchanges `NOTIFIED` for 1 and, if it was 0, writes to the member's
+ * eventfd. All of this is sequentially consistent: either the member sees the entry, or the other
+ * one the 0.
+ */
+import { adopt } from '../setup.ts';
+import { AnnulusError, check } from '../../sys/errors.ts';
+import { close, closeOwned, duplicate, eventfd, own, read } from '../../sys/linux.ts';
+import { disown, F_DUPFD_CLOEXEC, socketpair, syscall, write } from '../../sys/linux.ts';
+import { native, WATCH } from '../../sys/native.ts';
+import { Watcher } from '../../sys/watch.ts';
+import { CQE } from '../../sys/abi.ts';
+import { YIELDS_FD } from '../holds.ts';
+import { NOTICE } from '../notices.ts';
+import type { Claims } from './claims.ts';
+import type { SharedRingHandle } from './handle.ts';
+import { CLAIM_WORDS, HEAD, MEMBER } from './layout.ts';
+import type { Layout } from './layout.ts';
+import type { SharedMemory } from './memory.ts';
+
+/** The member that made the ring. */
+export const HOME = 0;
+
+/** Kinds of `MEMBER.STATE`, below its serial. A free index has neither. */
+const [FREE, JOINING, LIVE, ENDED, RECOVERED_BY] = [0, 1, 2, 3, 64];
+const KIND_BITS = 8;
+const KIND = (1 << KIND_BITS) - 1;
+const SERIALS_MAX = 2 ** (31 - KIND_BITS) - 1;
+
+/** What the shim is told a member's queue is like: one entry of 16 bytes. */
+const ENTRY = { cqEntries: 1, flags: 0 } as const;
+
+const ONE: Uint8Array = new Uint8Array(BigUint64Array.of(1n).buffer);
+const COUNT: Uint8Array = new Uint8Array(8);
+
+/** What a thread's membership tells its ring. */
+export interface MemberEvents {
+  /** The home has ended. */
+  readonly onHomeEnd: () => void;
+  /** A member has ended: what it has handed over may not have been submitted. */
+  readonly onMemberEnd: () => void;
+}
+
+/** A member's index, and what tells it from earlier ones. */
+export interface Seat {
+  readonly member: number;
+  readonly serial: number;
+}
+
+/** Takes an index of the tables for this thread, which must then become a {@link Members}. */
+export function takeSeat(words: Int32Array, layout: Layout): Seat {
+  // SYNC POINT: each that joins has a number of its own, so a serial is never used twice.
+  const serial = Atomics.add(words, HEAD.SERIALS, 1) + 1;
+  for (let member = 0; member < layout.threads && serial <= SERIALS_MAX; member++) {
+    const at = layout.memberAt(member) + MEMBER.STATE;
+    const state = (serial << KIND_BITS) | JOINING;
+    // SYNC POINT: of several threads one gets the index.
+    if (Atomics.compareExchange(words, at, FREE, state) !== FREE) continue;
+    clear(words, layout.memberAt(member));
+    return { member, serial };
+  }
+  throw new AnnulusError(
+    'ERR_ANNULUS_LIMIT',
+    `All ${layout.threads} threads of the shared ring take part already, or ${SERIALS_MAX} have; ` +
+      'close it in one of them, or make it for more.',
+  );
+}
+
+/** Gives an index back that no {@link Members} was made of. */
+export function leaveSeat(words: Int32Array, layout: Layout, { member }: Seat): void {
+  Atomics.store(words, layout.memberAt(member) + MEMBER.STATE, FREE);
+}
+
+/** Empties the words of an index; what others may still read says that nobody is there. */
+function clear(words: Int32Array, at: number): void {
+  words.fill(0, at + MEMBER.SQ_HEAD, at + MEMBER.RECEIVED + 1);
+  words.fill(0, at + MEMBER.CLAIM_COUNT, at + MEMBER.CLAIM);
+  words[at + MEMBER.SOCKET] = 0;
+  words[at + MEMBER.NOTIFIED] = 1;
+}
+
+/** One thread's part in a shared ring. */
+export class Members {
+  readonly member: number;
+  /** The socket whose other half is the home's to watch, or at the home others'. */
+  readonly socket: number;
+  /** The eventfd that wakes this thread. */
+  readonly wakeFd: number;
+  readonly #serial: number;
+  readonly #mine: number;
+  readonly #words: Int32Array;
+  readonly #layout: Layout;
+  readonly #claims: Claims;
+  readonly #events: MemberEvents;
+  /** Descriptors of others' eventfds, by member, and whose they are. */
+  readonly #wakers: { readonly serial: number; readonly fd: number }[] = [];
+  /** Watches of others' sockets. */
+  readonly #watches = new Map<number, Watcher>();
+  /** The other half of the home's pair. */
+  #homeSocket = -1;
+
+  constructor(memory: SharedMemory, layout: Layout, seat: Seat, claims: Claims, on: MemberEvents) {
+    this.member = seat.member;
+    this.#serial = seat.serial;
+    this.#layout = layout;
+    this.#words = new Int32Array(memory.tables.buffer, 0, layout.words);
+    this.#claims = claims;
+    this.#events = on;
+    const [mine, other] = socketpair();
+    [this.#mine, this.socket] = [mine, other];
+    own(other);
+    this.wakeFd = eventfd();
+    own(this.wakeFd);
+    this.#enter(memory);
+  }
+
+  get #at(): number {
+    return this.#layout.memberAt(this.member);
+  }
+
+  /** At the home: listens to those who join. */
+  open(): void {
+    this.#watch(this.#mine, () => {
+      while (read(this.#mine, COUNT) > 0);
+      this.#welcome();
+    });
+  }
+
+  /** Elsewhere: has the home watch this thread, and watches the home. */
+  join(handle: SharedRingHandle): void {
+    this.#homeSocket = duplicate(handle.socket);
+    own(this.#homeSocket);
+    this.#watch(this.#homeSocket, () => {
+      this.#unwatch(this.#homeSocket);
+      closeOwned(this.#homeSocket);
+      this.recover(HOME);
+      this.#events.onHomeEnd();
+    });
+    disown(this.socket);
+    Atomics.store(this.#words, this.#at + MEMBER.SOCKET, this.socket + 1);
+    write(this.#homeSocket, ONE);
+  }
+
+  /** Whether the thread of a member has ended, or it never had one. */
+  isGone(member: number): boolean {
+    return Atomics.load(this.#words, this.#layout.memberAt(member) + MEMBER.GONE) !== 0;
+  }
+
+  /** Says that this thread is going to sleep, unless it finds something from now on. */
+  arm(): void {
+    // SYNC POINT: the inbox is looked at after this; see above.
+    Atomics.store(this.#words, this.#at + MEMBER.NOTIFIED, 0);
+  }
+
+  /** This thread is awake: nobody needs to wake it. */
+  disarm(): void {
+    Atomics.store(this.#words, this.#at + MEMBER.NOTIFIED, 1);
+  }
+
+  /** This thread was woken by its eventfd: resets that. */
+  clearWake(): void {
+    read(this.wakeFd, COUNT);
+  }
+
+  /** Has a member look into its inbox, if it may be asleep. */
+  readonly wake = (member: number): void => {
+    if (this.isGone(member)) {
+      this.recover(member);
+      return;
+    }
+    const at = this.#layout.memberAt(member);
+    // SYNC POINT: the inbox was filled before this; see above.
+    if (Atomics.exchange(this.#words, at + MEMBER.NOTIFIED, 1) !== 0) return;
+    const fd = this.#wakerOf(member);
+    if (fd >= 0) write(fd, ONE);
+  };
+
+  /** Says that this thread waits for `DELIVERED` to move on, or does not any more. */
+  waitForOrder(waits: boolean): void {
+    const words = this.#words;
+    const at = this.#at + MEMBER.WAITS_FOR_ORDER;
+    if ((words[at] === 1) === waits) return;
+    Atomics.store(words, at, waits ? 1 : 0);
+    // SYNC POINT: counted before the thread looks at DELIVERED again; who moves that loads this after.
+    Atomics.add(words, HEAD.ORDER_WAITERS, waits ? 1 : -1);
+  }
+
+  /** `DELIVERED` has moved: wakes who waits for that. */
+  wakeForOrder(): void {
+    const words = this.#words;
+    if (Atomics.load(words, HEAD.ORDER_WAITERS) === 0) return;
+    for (let member = 0; member < this.#layout.threads; member++) {
+      const at = this.#layout.memberAt(member) + MEMBER.WAITS_FOR_ORDER;
+      if (member !== this.member && Atomics.load(words, at) === 1) this.wake(member);
+    }
+  }
+
+  /** Recovers every member whose thread has ended. */
+  recoverAll(): void {
+    for (let member = 0; member < this.#layout.threads; member++) {
+      const state = Atomics.load(this.#words, this.#layout.memberAt(member) + MEMBER.STATE);
+      if (state !== FREE && this.isGone(member)) this.recover(member);
+    }
+  }
+
+  /** Looks after a member whose thread has ended, unless another thread does. */
+  recover(member: number): void {
+    const words = this.#words;
+    const at = this.#layout.memberAt(member);
+    const state = Atomics.load(words, at + MEMBER.STATE);
+    const kind = state & KIND;
+    const dead = kind >= RECOVERED_BY ? this.isGone(kind - RECOVERED_BY) : this.isGone(member);
+    if (!dead || kind === JOINING) return;
+    const serial = state & ~KIND;
+    const mine = serial | (RECOVERED_BY + this.member);
+    // SYNC POINT: of several threads one recovers it.
+    if (Atomics.compareExchange(words, at + MEMBER.STATE, state, mine) !== state) return;
+    this.#claims.send(member, this.wake);
+    this.#discardClaim(member);
+    const moved = this.#claims.markDelivered(member);
+    words[at + MEMBER.CLAIM_COUNT] = 0;
+    this.#discardInbox(member);
+    if (words[at + MEMBER.WAITS_FOR_ORDER] === 1) {
+      words[at + MEMBER.WAITS_FOR_ORDER] = 0;
+      Atomics.add(words, HEAD.ORDER_WAITERS, -1);
+    }
+    const settled = words[at + MEMBER.SQ_TAIL] === Atomics.load(words, at + MEMBER.RECEIVED);
+    Atomics.store(words, at + MEMBER.STATE, settled ? FREE : serial | ENDED);
+    if (moved) this.wakeForOrder();
+    if (kind !== LIVE && kind < RECOVERED_BY) return;
+    // It may have put something into an inbox and not told, or handed something over and not entered.
+    this.#events.onMemberEnd();
+    for (let other = 0; other < this.#layout.threads; other++) {
+      if (other !== member && !this.isGone(other)) this.wake(other);
+    }
+  }
+
+  /**
+   * Ends this thread's part.
+   *
+   * @param settled - Whether the kernel has none of its requests any more.
+   */
+  leave(settled: boolean): void {
+    const words = this.#words;
+    const at = this.#at;
+    this.waitForOrder(false);
+    Atomics.store(words, at + MEMBER.GONE, 1);
+    const state = settled ? FREE : (this.#serial << KIND_BITS) | ENDED;
+    // SYNC POINT: before the descriptors are closed; see #wakerOf().
+    Atomics.store(words, at + MEMBER.STATE, state);
+    for (const watch of this.#watches.values()) watch.close();
+    for (const [fd] of this.#watches) if (fd !== this.#mine) closeOwned(fd);
+    this.#watches.clear();
+    for (const { fd } of Object.values(this.#wakers)) closeOwned(fd);
+    closeOwned(this.wakeFd);
+    if (this.member === HOME) closeOwned(this.socket);
+    else if (Atomics.exchange(words, at + MEMBER.SOCKET, 0) !== 0) close(this.socket);
+    // With requests in flight the shim must go on knowing of them: it leaks their memory at the end.
+    if (settled) check(native().closeRing(this.#mine), 'close');
+  }
+
+  /** Begins with empty words, and has the shim see this thread as a ring. */
+  #enter(memory: SharedMemory): void {
+    const words = this.#words;
+    const at = this.#at;
+    this.#discardInbox(this.member);
+    words.fill(0, at + MEMBER.GONE, at + MEMBER.NOTIFIED);
+    words[at + MEMBER.GONE_TAIL] = 1;
+    words[at + MEMBER.GONE_ENTRY + 1] = -1;
+    words[at + MEMBER.WAKE_FD] = this.wakeFd + 1;
+    const offsets = {
+      ...memory.offsets,
+      sqHead: (at + MEMBER.SQ_TAIL) * 4,
+      sqTail: (at + MEMBER.SQ_TAIL) * 4,
+      sqFlags: (at + MEMBER.GONE_FLAGS) * 4,
+      cqHead: (at + MEMBER.GONE) * 4,
+      cqTail: (at + MEMBER.GONE_TAIL) * 4,
+      cqFlags: (at + MEMBER.GONE_FLAGS) * 4,
+      cqes: (at + MEMBER.GONE_ENTRY) * 4,
+    };
+    const { tables, control } = memory;
+    adopt({ ...memory, ...ENTRY, name: this.#mine, rings: tables, control, offsets });
+    // SYNC POINT: release, whoever sees the member live sees its words.
+    Atomics.store(words, at + MEMBER.STATE, (this.#serial << KIND_BITS) | LIVE);
+  }
+
+  /** A descriptor of this thread's for the eventfd of a member, or -1 if that has ended. */
+  #wakerOf(member: number): number {
+    const words = this.#words;
+    const at = this.#layout.memberAt(member);
+    const state = Atomics.load(words, at + MEMBER.STATE);
+    const known = this.#wakers[member];
+    if (known?.serial === state) return known.fd;
+    if (known !== undefined) closeOwned(known.fd);
+    delete this.#wakers[member];
+    if ((state & KIND) !== LIVE) return -1;
+    const fd = syscall('fcntl', Atomics.load(words, at + MEMBER.WAKE_FD) - 1, F_DUPFD_CLOEXEC, 3);
+    // SYNC POINT: a member is gone, or not live, before its descriptor is closed. If it is neither
+    // after the copy was made, the copy is of the right one.
+    const right = !this.isGone(member) && Atomics.load(words, at + MEMBER.STATE) === state;
+    if (fd < 0 || !right) {
+      if (fd >= 0) close(fd);
+      return -1;
+    }
+    own(fd);
+    this.#wakers[member] = { serial: state, fd };
+    return fd;
+  }
+
+  /** At the home: watches the sockets of those who have joined. */
+  #welcome(): void {
+    for (let member = 1; member < this.#layout.threads; member++) {
+      const at = this.#layout.memberAt(member) + MEMBER.SOCKET;
+      // SYNC POINT: the socket is the home's from here on, or the member has taken it back.
+      const fd = Atomics.exchange(this.#words, at, 0) - 1;
+      if (fd < 0) continue;
+      own(fd);
+      this.#watch(fd, () => {
+        this.#unwatch(fd);
+        closeOwned(fd);
+        this.recover(member);
+      });
+    }
+  }
+
+  #watch(fd: number, onEvent: () => void): void {
+    this.#watches.set(fd, new Watcher(fd, WATCH.READABLE | WATCH.DISCONNECT, onEvent));
+  }
+
+  #unwatch(fd: number): void {
+    this.#watches.get(fd)?.close();
+    this.#watches.delete(fd);
+  }
+
+  #discardClaim(member: number): void {
+    const words = this.#words;
+    const at = this.#layout.memberAt(member);
+    const count = words[at + MEMBER.CLAIM_COUNT]!;
+    for (let i = words[at + MEMBER.CLAIM_KEPT]!; i < count; i++) {
+      const from = at + MEMBER.CLAIM + i * CLAIM_WORDS;
+      words[at + MEMBER.CLAIM_KEPT] = i + 1;
+      if (!this.#claims.isOf(member, words[from + 1]!)) continue;
+      this.#discard(member, words[from + 1]!, words[from + 2]!, words[from + 3]!);
+    }
+  }
+
+  #discardInbox(member: number): void {
+    const { inboxes } = this.#claims;
+    const words = this.#words;
+    for (let at = inboxes.peek(member); at >= 0; at = inboxes.peek(member)) {
+      const [hold, result, flags] = [words[at + 2]!, words[at + 3]!, words[at + 4]!];
+      inboxes.pass(member);
+      this.#discard(member, hold, result, flags);
+    }
+  }
+
+  /** Nobody is told of this completion: a descriptor that came with it is closed. */
+  #discard(member: number, hold: number, result: number, flags: number): void {
+    if (hold < 0) return;
+    if ((hold & YIELDS_FD) !== 0 && result >= 0) close(result);
+    // Such a request may have ended already: notices.ts. Rather the index is never free again.
+    const unsure = (hold & NOTICE) !== 0 && (flags & CQE.F_NOTIF) === 0;
+    if ((flags & CQE.F_MORE) !== 0 || unsure) return;
+    Atomics.add(this.#words, this.#layout.memberAt(member) + MEMBER.RECEIVED, 1);
+  }
+}

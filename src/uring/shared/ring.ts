@@ -1,0 +1,801 @@
+/**
+ * SharedRing: an io_uring of many threads.
+ */
+import { CONTROL, native } from '../../sys/native.ts';
+import type { Native } from '../../sys/native.ts';
+import { CQE, ENTER, FEATURE, SETUP, SQE, SQE_WORD } from '../../sys/abi.ts';
+import { AnnulusError, checkInteger, ERRNO, outOfRange } from '../../sys/errors.ts';
+import { SystemError } from '../../sys/errors.ts';
+import { closeOwned, duplicate, own, poll, POLL } from '../../sys/linux.ts';
+import type { BufferGroup } from '../buffers.ts';
+import type { CompletionCallback } from '../cqueue.ts';
+import { FixedBuffer } from '../descriptors.ts';
+import { Region } from '../../memory/region.ts';
+import { NOTICE } from '../notices.ts';
+import type { OpcodeName } from '../opcodes.ts';
+import { Registrar } from '../register/registrar.ts';
+import { CommandRequests } from '../requests/command.ts';
+import { explainEnter } from '../ring.ts';
+import type { RingStats } from '../ring.ts';
+import type { RingMemory } from '../setup.ts';
+import { probeOpcodes } from '../supported.ts';
+import { BLOCKED, Claims } from './claims.ts';
+import { checkHandle, layoutOf } from './handle.ts';
+import type { SharedRingHandle, SharedRingOptions } from './handle.ts';
+import { HEAD, Layout, MANY, MEMBER, OWNER_BITS, OWNER_SHIFT, RING } from './layout.ts';
+import { HOME, leaveSeat, Members, takeSeat } from './members.ts';
+import type { Seat } from './members.ts';
+import { makeMemory, unmap, wrapMemory } from './memory.ts';
+import type { SharedMemory } from './memory.ts';
+import { Ordered } from './order.ts';
+import { Submission } from './submission.ts';
+
+// V8 compiles constants of the module itself into the code, but looks up what is imported at every use.
+const F_MORE: number = CQE.F_MORE;
+const ENDED: number = CONTROL.ENDED;
+const STRANGE: number = ~OWNER_BITS & ~MANY;
+const SEVERAL: number = MANY;
+const UNSURE: number = NOTICE;
+
+/** How long `close()` waits for requests of this thread, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 2000;
+const CLOSE_STEP_MS = 20;
+
+/** How long a thread sleeps before it looks whether others have ended, in milliseconds. */
+const SLEEP_MS = 100;
+
+/** The same while completions wait for a thread that does not take its own. */
+const BLOCKED_MS = 5;
+
+/** Groups of buffers a thread can have. */
+const GROUPS_EACH = 1024;
+
+/** Counters of one thread of a shared ring; what is not said otherwise is about its requests. */
+export interface SharedRingStats extends RingStats {
+  /** Completions of other threads that this one has reaped. */
+  readonly forwarded: number;
+}
+
+/** How long `submitAndWait()` waits. */
+export interface SharedWaitOptions {
+  /** Milliseconds after which it returns all the same. */
+  readonly timeout?: number;
+}
+
+/** Registered memory as a plain value, for another thread: {@link SharedRing.buffer}. */
+export interface FixedBufferHandle {
+  readonly annulusFixedBuffer: 1;
+  readonly pid: number;
+  readonly index: number;
+  readonly mapping: number;
+  readonly byteOffset: number;
+  readonly byteLength: number;
+}
+
+/** What a thread has when it takes part. */
+interface Part {
+  readonly memory: SharedMemory;
+  readonly layout: Layout;
+  readonly seat: Seat;
+}
+
+/**
+ * An io_uring that many threads of a process prepare, submit and reap, without a lock. Each has an
+ * object of this class; all request methods are those of `Ring`. A thread prepares requests in
+ * entries of its own; `submit()` hands them to the kernel, with those of others that are ready;
+ * `drain()` reaps what is there, tells this thread's completions, and passes the others on.
+ *
+ * The thread that makes the ring is its home: the ring ends with it.
+ *
+ * @example
+ * ```ts
+ * import { Worker } from 'node:worker_threads';
+ * import { SharedRing } from 'annulus/uring';
+ * const ring = new SharedRing({ threads: 2 });
+ * // In the worker: const ring = SharedRing.attach(workerData);
+ * const worker = new Worker('./worker.js', { workerData: ring.handle });
+ * ring.nop(1);
+ * ring.submitAndWait(1);
+ * ring.drain((token, result) => console.log(token, result));
+ * ```
+ */
+export class SharedRing extends CommandRequests {
+  /** Registered memory and files, which are the ring's: of all threads. */
+  readonly register: Registrar;
+  readonly #native: Native;
+  readonly #part: Part;
+  readonly #words: Int32Array;
+  readonly #submission: Submission;
+  readonly #claims: Claims;
+  readonly #members: Members;
+  readonly #socket: number;
+  readonly #ownerBits: number;
+  readonly #at: number;
+  /** Completions taken while waiting, to be told by `drain()`; and those to be told in order. */
+  readonly #taken = new Ordered();
+  readonly #ordered = new Ordered();
+  #takenCount = 0;
+  #ended = 0;
+  #completed = 0;
+  #forwarded = 0;
+  #enters = 0;
+  #submitted = 0;
+  #batchSize = 0;
+  #overflows = 0;
+  #closed = false;
+  #homeEnded = false;
+  #finalStats: SharedRingStats | undefined;
+
+  /**
+   * @throws {AnnulusError} `ERR_ANNULUS_URING_UNAVAILABLE` with the likely cause and the remedy;
+   *   `ERR_ANNULUS_UNSUPPORTED_PLATFORM` elsewhere than on Linux. A `RangeError` for bad options.
+   */
+  constructor(options?: SharedRingOptions);
+  /** @internal */
+  constructor(options: SharedRingOptions, attached: SharedRingHandle);
+  constructor(options: SharedRingOptions = {}, attached?: SharedRingHandle) {
+    const part = attached === undefined ? begin(options) : takePart(attached);
+    super(privateView(part));
+    const { memory, layout, seat } = part;
+    this.#native = native();
+    this.#part = part;
+    this.#words = new Int32Array(memory.tables.buffer, 0, layout.words);
+    this.#at = layout.memberAt(seat.member);
+    this.#ownerBits = seat.member << OWNER_SHIFT;
+    this.manyBit = MANY;
+    this.holds.tags.mark(this.#ownerBits);
+    const { files, holds } = this;
+    const keyBits = this.#ownerBits;
+    this.register = new Registrar({ name: memory.fd, files, tags: holds.tags, keyBits });
+    const first = seat.member * GROUPS_EACH;
+    this.register.groups.limit(first, first + GROUPS_EACH - 1);
+    this.#submission = new Submission(memory, layout, seat.member, this.#ownerBits);
+    this.#claims = new Claims(memory, layout, seat.member);
+    this.#members = new Members(memory, layout, seat, this.#claims, {
+      onHomeEnd: () => {
+        this.#homeEnded = true;
+      },
+      onMemberEnd: () => this.#enterAll(),
+    });
+    this.#socket = attached?.socket ?? this.#members.socket;
+    if (attached === undefined) this.#members.open();
+    else this.#members.join(attached);
+  }
+
+  /**
+   * Takes part in a ring of another thread of this process.
+   *
+   * @throws {AnnulusError} `ERR_ANNULUS_CLOSED` if it was closed, `ERR_ANNULUS_LIMIT` if as many
+   *   threads take part as it was made for.
+   */
+  static attach(handle: SharedRingHandle): SharedRing {
+    checkHandle(handle);
+    return new SharedRing({}, handle);
+  }
+
+  /**
+   * The ring as a value to post to other threads of this process, for {@link SharedRing.attach}.
+   *
+   * @throws {AnnulusError} `ERR_ANNULUS_CLOSED`.
+   */
+  get handle(): SharedRingHandle {
+    this.#checkOpen();
+    const { memory, layout } = this.#part;
+    const { fd, name, flags, features, offsets } = memory;
+    return {
+      annulusSharedRing: 1,
+      pid: process.pid,
+      sizes: {
+        threads: layout.threads,
+        entries: layout.entries,
+        completionEntries: layout.cqEntries,
+      },
+      queues: {
+        fd,
+        name,
+        flags,
+        features,
+        sqEntries: layout.sqEntries,
+        cqEntries: layout.cqEntries,
+        offsets,
+        rings: memory.rings.mappingId,
+        sqes: memory.sqes.mappingId,
+        tables: memory.tables.mappingId,
+      },
+      socket: this.#socket,
+    };
+  }
+
+  /** This thread's descriptor of the ring, which becomes readable when completions are ready. */
+  get fd(): number {
+    return this.memory.fd;
+  }
+
+  /** `SETUP` flags the kernel agreed to. */
+  get flags(): number {
+    return this.#part.memory.flags;
+  }
+
+  /** `FEATURE` bits of the kernel. */
+  get features(): number {
+    return this.memory.features;
+  }
+
+  /** Submission queue entries of this thread. */
+  get entries(): number {
+    return this.memory.sqEntries;
+  }
+
+  /** Completion queue entries of the ring. */
+  get completionEntries(): number {
+    return this.memory.cqEntries;
+  }
+
+  /** Threads that can take part. */
+  get threads(): number {
+    return this.#part.layout.threads;
+  }
+
+  /** Whether {@link SharedRing.close} was called, here or at the ring's home, or the home has ended. */
+  get closed(): boolean {
+    return this.#closed || this.#homeEnded || this.#words[HEAD.STATE] !== RING.OPEN;
+  }
+
+  /** Entries that can be prepared before the next `submit()`. */
+  override get space(): number {
+    if (!this.retired) this.#submission.reclaim();
+    return super.space;
+  }
+
+  /** Prepared requests that were not handed over yet. */
+  override get unsubmitted(): number {
+    return this.retired ? 0 : (this.tail - this.#submission.handed) | 0;
+  }
+
+  /** Completions of this thread that `drain()` would tell. Reaps what is there. */
+  get ready(): number {
+    if (this.#closed) return 0;
+    this.#gather();
+    return this.#readyNow();
+  }
+
+  /** Requests of this thread prepared whose terminal completion is not told. */
+  get inFlight(): number {
+    return this.retired ? 0 : (this.tail - this.#ended) | 0;
+  }
+
+  /** Counters of this thread since it takes part. */
+  get stats(): SharedRingStats {
+    if (this.#finalStats !== undefined) return this.#finalStats;
+    return {
+      enters: this.#enters,
+      submitted: this.#submitted,
+      completed: this.#completed,
+      inFlight: this.inFlight,
+      overflows: this.#overflows,
+      batchSize: this.#batchSize,
+      forwarded: this.#forwarded,
+    };
+  }
+
+  /** Names of the opcodes this ring's kernel has. */
+  probe(): Set<OpcodeName> {
+    this.#checkOpen();
+    return probeOpcodes(this.memory.name);
+  }
+
+  /**
+   * Adds `SQE` flags to the request prepared last, as `Ring` does. `CQE_SKIP_SUCCESS` is refused: a
+   * request without a completion could not be told from one under way when its thread has ended.
+   */
+  override flagLast(flags: number): number {
+    if ((flags & SQE.CQE_SKIP_SUCCESS) !== 0) {
+      throw outOfRange('flags', 'without CQE_SKIP_SUCCESS in a shared ring', flags);
+    }
+    return super.flagLast(flags);
+  }
+
+  /**
+   * Not in a shared ring, whose other threads could be given such buffers' memory.
+   *
+   * @throws {AnnulusError} `ERR_ANNULUS_UNSUPPORTED`.
+   */
+  override bufferGroup(): BufferGroup {
+    throw new AnnulusError(
+      'ERR_ANNULUS_UNSUPPORTED',
+      'Buffers that requests provide belong to a whole ring, and a shared ring outlives its threads: ' +
+        'use ring.register.bufferRing().',
+    );
+  }
+
+  /**
+   * Registered memory for another thread: that makes its own `FixedBuffer` of it by
+   * {@link SharedRing.buffer}. The registration is the ring's.
+   */
+  bufferHandle(buffer: FixedBuffer): FixedBufferHandle {
+    this.#checkOpen();
+    const { index, region, byteOffset, byteLength } = buffer;
+    return {
+      annulusFixedBuffer: 1,
+      pid: process.pid,
+      index,
+      mapping: region.mappingId,
+      byteOffset,
+      byteLength,
+    };
+  }
+
+  /**
+   * Memory that another thread of this ring has registered, in this thread; `buffer.region` has its
+   * bytes.
+   *
+   * @throws {AnnulusError} `ERR_ANNULUS_CLOSED` if the memory is not mapped any more.
+   */
+  buffer(handle: FixedBufferHandle): FixedBuffer {
+    this.#checkOpen();
+    if (handle?.annulusFixedBuffer !== 1 || handle.pid !== process.pid) {
+      throw outOfRange('handle', 'made by bufferHandle() in this process', handle);
+    }
+    const { index, mapping, byteOffset, byteLength } = handle;
+    const region = Region.attach(mapping);
+    checkInteger('handle.index', index, 0, 16383);
+    checkInteger('handle.byteOffset', byteOffset, 0, region.byteLength);
+    checkInteger('handle.byteLength', byteLength, 0, region.byteLength - byteOffset);
+    return new FixedBuffer(index, region, byteOffset, byteLength);
+  }
+
+  /**
+   * Hands every prepared request over, and to the kernel whatever is ready, of any thread.
+   *
+   * @returns The number of this thread's requests handed over. The kernel may take them by the
+   *   `submit()` of another thread that is under way.
+   * @throws {SystemError} `EAGAIN` or `EBUSY` when the kernel takes no more: `drain()`, and `submit()`
+   *   again. {@link AnnulusError} `ERR_ANNULUS_CLOSED`, `ERR_ANNULUS_PEER_DIED` if the home has ended.
+   */
+  submit(): number {
+    this.#checkOpen();
+    if (this.tail !== this.#submission.handed) this.#checkRing();
+    const count = this.#submission.handOver(this.tail);
+    if (count > 0) {
+      this.#submitted += count;
+      this.#batchSize = count;
+    }
+    while (!this.#submission.reclaim() && this.#submission.pending > 0) {
+      if (this.#enter(0) === 0) break;
+    }
+    this.#submission.reclaim();
+    return count;
+  }
+
+  /**
+   * Submits, then blocks this thread until `count` completions of its own are ready. Completions of
+   * other threads are passed on meanwhile.
+   *
+   * @throws {RangeError} `ERR_OUT_OF_RANGE` if it would wait for ever: nothing is in flight.
+   */
+  submitAndWait(count: number, options?: SharedWaitOptions): number {
+    this.#checkOpen();
+    checkInteger('count', count, 0, this.completionEntries);
+    const timeout = options?.timeout;
+    if (timeout !== undefined && !(timeout >= 0)) throw outOfRange('timeout', '>= 0', timeout);
+    const submitted = this.submit();
+    if (count === 0 || this.ready >= count) return submitted;
+    if (this.inFlight === 0) {
+      throw outOfRange('count', `0 (nothing is in flight, ${this.ready} are ready)`, count);
+    }
+    const until = timeout === undefined ? Infinity : performance.now() + timeout;
+    while (!this.#isReady(count) && this.#sleep(until));
+    return submitted;
+  }
+
+  /**
+   * Calls back for every ready completion of this thread: token, result or -errno, `CQE` flags.
+   * Passes completions of other threads on to them. Never blocks. The callback may prepare, submit
+   * and even drain.
+   *
+   * @returns The number told.
+   */
+  drain(callback: CompletionCallback): number {
+    this.#checkOpen();
+    const before = this.#completed;
+    // Not for ever, while other threads go on making completions.
+    for (let left = this.completionEntries; left > 0; left--) {
+      this.#tellTaken(callback);
+      this.#tellInbox(callback);
+      this.#tellClaim(callback);
+      if (this.#closed) break;
+      const claimed = this.#claim();
+      if (claimed > 0) this.#tellClaim(callback);
+      if (this.#ordered.length > 0) this.#tellOrdered(callback);
+      if (this.#closed || (claimed <= 0 && !this.#flush())) break;
+    }
+    return this.#completed - before;
+  }
+
+  /**
+   * Ends this thread's part, after its requests: those that were never submitted are forgotten, the
+   * others cancelled and awaited, as far as the last `entries` of them go. At the ring's home it
+   * ends the ring: requests of every thread are cancelled, and no more are taken.
+   *
+   * If a request has not ended within two seconds, its memory stays pinned for good.
+   */
+  close(): void {
+    if (this.#closed) return;
+    this.forgetUnsubmitted(this.#submission.handed);
+    if (this.#part.seat.member === HOME) Atomics.store(this.#words, HEAD.STATE, RING.CLOSED);
+    const drained = this.#drainForClose();
+    this.#finalStats = this.stats;
+    this.#closed = true;
+    this.register.groups.withdraw();
+    this.register.retire();
+    this.#members.leave(drained);
+    closeOwned(this.#part.memory.fd);
+    this.retire();
+    if (!drained) return;
+    this.holds.close();
+    unmap(this.#part.memory);
+  }
+
+  /** `close()`, at the end of a block that declares it with `using`. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** @internal Takes back prepared requests that were not handed over, newest last. */
+  takeUnsubmitted(visit: (token: number) => void): void {
+    this.forgetUnsubmitted(this.#submission.handed).forEach(visit);
+  }
+
+  /** @internal */
+  protected override keyInKernel(key: number): number {
+    return key | this.#ownerBits;
+  }
+
+  /** @internal */
+  protected override countSkipped(): void {}
+
+  #checkOpen(): void {
+    if (this.#closed) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring is closed.');
+  }
+
+  /** Throws if the ring takes no more requests. */
+  #checkRing(): void {
+    if (this.#words[HEAD.STATE] !== RING.OPEN) {
+      throw new AnnulusError(
+        'ERR_ANNULUS_CLOSED',
+        'The ring was closed by the thread that made it.',
+      );
+    }
+    if (!this.#homeEnded && !this.#members.isGone(HOME)) return;
+    this.#homeEnded = true;
+    throw new AnnulusError(
+      'ERR_ANNULUS_PEER_DIED',
+      'The thread that made the shared ring has ended without closing it.',
+    );
+  }
+
+  #enter(flags: number): number {
+    const { enterFd, enterFlags } = this.register;
+    const { everything } = this.#submission;
+    const result = this.#native.enter(enterFd, everything, 0, flags | enterFlags);
+    this.#enters++;
+    if (result >= 0) return result;
+    if (result === ERRNO.EINTR) return 1; // tried again
+    throw new SystemError(result, 'io_uring_enter', { message: explainEnter(result) });
+  }
+
+  /** A thread has ended that may have handed something over and not entered. */
+  #enterAll(): void {
+    this.#submission.moveTail();
+    try {
+      if (!this.#closed && this.#submission.pending > 0) this.#enter(0);
+    } catch {
+      // EAGAIN and EBUSY: it goes with the next submit() of anybody.
+    }
+  }
+
+  /** Claims completions, and passes on those of other threads. */
+  #claim(): number {
+    const claims = this.#claims;
+    const { member } = this.#part.seat;
+    let count = claims.claim();
+    if (count === BLOCKED && claims.blocker >= 0 && this.#members.isGone(claims.blocker)) {
+      this.#members.recover(claims.blocker);
+      count = claims.claim();
+    }
+    if (count <= 0) return count;
+    if (claims.hasForeign) {
+      this.#forwarded += count - claims.own;
+      claims.send(member, this.#members.wake);
+    }
+    if (claims.markDelivered(member)) this.#members.wakeForOrder();
+    return count;
+  }
+
+  /** Has the kernel put what it holds back into the queue; whether there may be more now. */
+  #flush(): boolean {
+    if (!this.#claims.overflowing || this.#claims.blocker >= 0) return false;
+    this.#overflows++;
+    this.#enter(ENTER.GETEVENTS);
+    return this.#claims.unclaimed > 0;
+  }
+
+  #tellTaken(callback: CompletionCallback): void {
+    const taken = this.#taken;
+    while (taken.take(this.#takenCount)) {
+      this.#tell(taken.token, taken.hold, taken.result, taken.flags, callback);
+    }
+  }
+
+  #tellInbox(callback: CompletionCallback): void {
+    const { inboxes } = this.#claims;
+    const { member } = this.#part.seat;
+    const words = this.#words;
+    for (let at = inboxes.peek(member); at >= 0; at = inboxes.peek(member)) {
+      const token = words[at + 1]!;
+      const hold = words[at + 2]!;
+      const result = words[at + 3]!;
+      const flags = words[at + 4]!;
+      const position = words[at + 5]!;
+      inboxes.pass(member);
+      if ((hold & SEVERAL) === 0) this.#tell(token, hold, result, flags, callback);
+      else this.#ordered.add(position, token, hold, result, flags);
+      if (this.#closed) return;
+    }
+  }
+
+  /** Tells what is this thread's of its claim. What the callback drains is told by then. */
+  #tellClaim(callback: CompletionCallback): void {
+    const words = this.#words;
+    const at = this.#at;
+    const claimAt = at + MEMBER.CLAIM;
+    const { member } = this.#part.seat;
+    while (words[at + MEMBER.CLAIM_KEPT]! < words[at + MEMBER.CLAIM_COUNT]!) {
+      const index = words[at + MEMBER.CLAIM_KEPT]!;
+      const from = (claimAt + (index << 2)) | 0;
+      const token = words[from]!;
+      const hold = words[(from + 1) | 0]!;
+      const result = words[(from + 2) | 0]!;
+      const flags = words[(from + 3) | 0]!;
+      words[at + MEMBER.CLAIM_KEPT] = index + 1;
+      if (this.#claims.ownerOf(hold) !== member) continue;
+      if ((hold & SEVERAL) === 0) {
+        this.#tell(token, hold, result, flags, callback);
+      } else {
+        const position = (words[at + MEMBER.CLAIM_FROM]! + index) | 0;
+        this.#ordered.add(position, token, hold, result, flags);
+      }
+      if (this.#closed) return;
+    }
+  }
+
+  /** Tells completions of requests that have several, as far as all before them were delivered. */
+  #tellOrdered(callback: CompletionCallback): void {
+    const { inboxes, delivered } = this.#claims;
+    const { member } = this.#part.seat;
+    // SYNC POINT: loaded after DELIVERED. What lies before that has a ticket of the inbox by now.
+    const tickets = inboxes.tickets(member);
+    this.#tellInbox(callback);
+    // An entry that is just being filled: the others may be behind it.
+    if (this.#closed || ((tickets - inboxes.taken(member)) | 0) > 0) return;
+    const ordered = this.#ordered;
+    while (!this.#closed && ordered.take(delivered)) {
+      this.#tell(ordered.token, ordered.hold, ordered.result, ordered.flags, callback);
+    }
+    if (ordered.length === 0) this.#members.waitForOrder(false);
+  }
+
+  /** Ends the request's hold if this is its last completion, and calls back. */
+  #tell(
+    token: number,
+    marked: number,
+    result: number,
+    flags: number,
+    callback: CompletionCallback,
+  ): void {
+    if (marked < 0) {
+      this.holds.tags.release(marked); // of a registration or another ring: it ends no request
+    } else {
+      const hold = marked & STRANGE;
+      if ((hold & UNSURE) !== 0) {
+        if (!this.#endUnsure(hold, flags)) return;
+      } else if ((flags & F_MORE) === 0) {
+        if (hold !== 0) this.holds.release(hold);
+        this.#end();
+      }
+    }
+    this.#completed++;
+    callback(token, result, flags);
+  }
+
+  #end(): void {
+    this.#ended = (this.#ended + 1) | 0;
+    this.control[ENDED] = this.#ended;
+    this.#words[this.#at + MEMBER.RECEIVED] = this.#ended;
+  }
+
+  /** Ends a request that may complete once more than it says: notices.ts. Whether it is told. */
+  #endUnsure(hold: number, flags: number): boolean {
+    const { notices } = this.holds;
+    const notified = (flags & CQE.F_NOTIF) !== 0;
+    if (notified && notices.isLate(hold, this.control)) return false;
+    if ((flags & F_MORE) !== 0) return true;
+    this.holds.release(notified ? hold : notices.end(hold, this.control));
+    this.#end();
+    return true;
+  }
+
+  /** Takes all completions there are, without telling them. */
+  #gather(): void {
+    do {
+      this.#takeInbox();
+      this.#takeClaim();
+    } while (this.#claim() > 0 || this.#flush());
+  }
+
+  #takeInbox(): void {
+    const { inboxes } = this.#claims;
+    const { member } = this.#part.seat;
+    const words = this.#words;
+    for (let at = inboxes.peek(member); at >= 0; at = inboxes.peek(member)) {
+      this.#keep(at + 1, words[at + 5]!);
+      inboxes.pass(member);
+    }
+  }
+
+  #takeClaim(): void {
+    const words = this.#words;
+    const at = this.#at;
+    const { member } = this.#part.seat;
+    const count = words[at + MEMBER.CLAIM_COUNT]!;
+    for (let i = words[at + MEMBER.CLAIM_KEPT]!; i < count; i++) {
+      const from = at + MEMBER.CLAIM + (i << 2);
+      if (this.#claims.ownerOf(words[from + 1]!) === member) {
+        this.#keep(from, (words[at + MEMBER.CLAIM_FROM]! + i) | 0);
+      }
+      words[at + MEMBER.CLAIM_KEPT] = i + 1;
+    }
+  }
+
+  #keep(at: number, position: number): void {
+    const words = this.#words;
+    const several = (words[at + 1]! & SEVERAL) !== 0;
+    const list = several ? this.#ordered : this.#taken;
+    const order = several ? position : this.#takenCount++;
+    list.add(order, words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
+  }
+
+  #readyNow(): number {
+    const left = this.#taken.length;
+    return this.#ordered.length === 0
+      ? left
+      : left + this.#ordered.countBefore(this.#claims.delivered);
+  }
+
+  /** Whether `count` completions are ready; if not, this thread may go to sleep. */
+  #isReady(count: number): boolean {
+    const members = this.#members;
+    members.arm();
+    this.#gather();
+    if (this.#ordered.length > 0) members.waitForOrder(true);
+    if (this.#readyNow() < count) return false;
+    members.disarm();
+    return true;
+  }
+
+  /** Sleeps until there may be something to do, at most to a time; whether it is not over. */
+  #sleep(until: number): boolean {
+    const left = until - performance.now();
+    const blocked = this.#claims.unclaimed > 0;
+    const limit = Math.max(0, Math.min(left, blocked ? BLOCKED_MS : SLEEP_MS));
+    const wake = { fd: this.#members.wakeFd, events: POLL.IN };
+    // What is left in the queue is another thread's, which does not take it.
+    const fds = blocked ? [wake] : [wake, { fd: this.fd, events: POLL.IN }];
+    const [woken, ready] = poll(fds, limit);
+    this.#members.disarm();
+    if (woken !== 0) this.#members.clearWake();
+    if (woken === 0 && (ready ?? 0) === 0) {
+      this.#members.recoverAll();
+      if (!this.#submission.reclaim()) this.#enterAll();
+    }
+    return left > 0;
+  }
+
+  /** Cancels and waits; whether the kernel has none of this thread's requests any more. */
+  #drainForClose(): boolean {
+    const until = performance.now() + CLOSE_TIMEOUT_MS;
+    this.drain(nobody);
+    while (this.inFlight > 0) {
+      if (performance.now() >= until) return false;
+      this.#cancelOwn();
+      if (!this.#isReady(1)) this.#sleep(performance.now() + CLOSE_STEP_MS);
+      this.drain(nobody);
+    }
+    return true;
+  }
+
+  /** Cancels what the entries of this thread say; at the home, everything. */
+  #cancelOwn(): void {
+    try {
+      if (this.#part.seat.member === HOME) {
+        this.register.cancel({ all: true, timeout: CLOSE_STEP_MS });
+        return;
+      }
+      const { sqes } = this.#part.memory;
+      const { entries } = this;
+      const words = new Int32Array(sqes.buffer, this.memory.sqesAt, entries * 16);
+      for (let index = 0; index < Math.min(entries, this.tail >>> 0); index++) {
+        const at = index * 16;
+        const [token, key] = [
+          words[at + SQE_WORD.USER_DATA_LOW]!,
+          words[at + SQE_WORD.USER_DATA_HIGH]!,
+        ];
+        if (key >= 0) this.register.cancel({ token, key, all: true, timeout: 0 });
+      }
+    } catch {
+      // Not there before Linux 6.0: then what is in flight must end by itself.
+    }
+  }
+}
+
+/** Nobody is told. */
+function nobody(): void {}
+
+function begin(options: SharedRingOptions): Part {
+  const layout = layoutOf(options);
+  const memory = makeMemory(layout);
+  own(memory.fd);
+  const words = new Int32Array(memory.tables.buffer, 0, layout.words);
+  return { memory, layout, seat: takeSeat(words, layout) };
+}
+
+function takePart(handle: SharedRingHandle): Part {
+  const layout = new Layout(handle.sizes);
+  const memory = wrapMemory(handle);
+  try {
+    const words = new Int32Array(memory.tables.buffer, 0, layout.words);
+    const seat = takeSeat(words, layout);
+    try {
+      const fd = duplicate(memory.fd);
+      own(fd);
+      // SYNC POINT: the home says that the ring is closed, or has ended, before its descriptor is
+      // closed. If it has not by now, the copy is of the right one.
+      const gone = Atomics.load(words, layout.memberAt(HOME) + MEMBER.GONE) !== 0;
+      if (gone || Atomics.load(words, HEAD.STATE) !== RING.OPEN) {
+        closeOwned(fd);
+        throw new AnnulusError(
+          'ERR_ANNULUS_CLOSED',
+          'The shared ring was closed, or its home has ended.',
+        );
+      }
+      return { memory: { ...memory, fd, name: fd }, layout, seat };
+    } catch (error) {
+      leaveSeat(words, layout, seat);
+      throw error;
+    }
+  } catch (error) {
+    unmap(memory);
+    throw error;
+  }
+}
+
+/** What the request methods see: this thread's entries, with a head and a tail of its own. */
+function privateView({ memory, layout, seat }: Part): RingMemory {
+  const at = layout.memberAt(seat.member) * 4;
+  const { entries, cqEntries } = layout;
+  return {
+    ...memory,
+    // The index array is not this view's to fill.
+    flags: memory.flags | SETUP.NO_SQARRAY,
+    features: memory.features & ~FEATURE.CQE_SKIP,
+    sqEntries: entries,
+    cqEntries,
+    rings: memory.tables,
+    sqesAt: seat.member * entries * 64,
+    offsets: {
+      ...memory.offsets,
+      sqHead: at + MEMBER.SQ_HEAD * 4,
+      sqTail: at + MEMBER.SQ_TAIL * 4,
+    },
+  };
+}

@@ -2,6 +2,7 @@
  * Allocation: a run of buffers that somebody holds.
  */
 import { AnnulusError } from '../sys/errors.ts';
+import type { Slab } from './arena.ts';
 
 /** The property by which a view keeps its allocation from being taken for forgotten. */
 const ALLOCATION: unique symbol = Symbol('annulus.allocation');
@@ -25,6 +26,8 @@ export interface AllocationHandle {
 /** What an allocation needs of its pool. */
 export interface Lender {
   readonly bufferSize: number;
+  /** The mapped memory a run lies in. */
+  slabOf(slot: number, length: number): Slab;
   /** Bytes of a run, from `from` on. */
   view(slot: number, length: number, from: number, bytes: number): Uint8Array;
   /** Ends one reference; `hold` is freed with its last. */

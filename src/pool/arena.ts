@@ -21,8 +21,6 @@ export interface Slab {
   /** Its number in the pool, the same in each thread. */
   readonly number: number;
   readonly region: Region;
-  /** Registrations of this thread, each of which keeps its pages in memory. */
-  pins: number;
 }
 
 /** Whether runs lie on huge pages, as far as that was asked for. */
@@ -120,7 +118,7 @@ export class Arena {
     const { offset, bytes } = this.geometry.slab(size, number);
     const region = Region.map(bytes, [{ at: 0, length: bytes, fd: this.fd, offset }]);
     if (this.hugePages.got === 'transparent') adviseHugePages(region.bytes);
-    const slab: Slab = { number, region, pins: 0 };
+    const slab: Slab = { number, region };
     // Filled up first: holes would make it an array that V8 looks up by hashing.
     while (this.#slabs.length <= number) this.#slabs.push(undefined);
     this.#slabs[number] = slab;

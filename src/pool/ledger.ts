@@ -203,6 +203,7 @@ export class Ledger {
   takeBack(member: number): void {
     this.lock();
     takeBack(this.tables, this.#slots, this.#queue, member);
+    this.#slots.unpinAll(member);
     this.#settle();
     this.#unlock();
   }
@@ -215,10 +216,26 @@ export class Ledger {
     this.#unlock();
   }
 
-  /** Counts registrations of a slab, whose pages must stay where they are. */
-  pin(slab: number, by: 1 | -1): void {
+  /** Gives free memory back until the pool has no more than its budget, if that can be reached. */
+  makeRoom(): void {
+    const { geometry } = this.tables;
     this.lock();
-    this.#words[this.tables.slabAt(slab)]! += by;
+    this.#slots.shrinkTo(geometry.pages(geometry.buffers));
+    this.#unlock();
+  }
+
+  /** This thread registers a slab, whose pages then stay where they are; false if it must not. */
+  pin(slab: number): boolean {
+    this.lock();
+    const pinned = this.#slots.pin(slab, this.#member);
+    this.#unlock();
+    return pinned;
+  }
+
+  /** This thread has a slab registered no more. */
+  unpin(slab: number): void {
+    this.lock();
+    this.#slots.unpin(slab, this.#member);
     this.#unlock();
   }
 

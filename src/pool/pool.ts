@@ -17,6 +17,7 @@ import type { BufferPoolHandle, BufferPoolOptions, PoolSettings } from './handle
 import { Leaks } from './leaks.ts';
 import { Ledger } from './ledger.ts';
 import { claimSerial, homeEnded, Membership } from './membership.ts';
+import type { SlabUser } from './slab-user.ts';
 import { HOME, memberOf, Tables } from './tables.ts';
 import { poolClosed, Waits, waitTimedOut } from './waits.ts';
 import type { AllocateOptions, WaitTime } from './waits.ts';
@@ -100,6 +101,11 @@ export class BufferPool {
   /** Runs this thread holds, and their buffers. */
   #holds = 0;
   #held = 0;
+  /** How often this thread has each slab registered, and by whom. */
+  readonly #pins = new Map<number, number>();
+  readonly #slabUsers = new Set<SlabUser>();
+  /** Whether slabs had to be unregistered for want of room since the last housekeeping. */
+  #isTight = false;
   #timer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
   #onEmpty: (() => void) | undefined;
@@ -275,9 +281,13 @@ export class BufferPool {
     return this.#make(found.slot, found.length, trace, handle.parcel);
   }
 
-  /** Gives all memory that is not in use back to the system, now. Registered slabs keep theirs. */
+  /**
+   * Gives all memory that is not in use back to the system, now. Slabs that this thread's proactors
+   * have registered are unregistered first; those of other threads keep their memory.
+   */
   trim(): void {
     this.#checkUsable();
+    this.#unregister(false);
     this.#ledger.shrinkTo(0);
   }
 
@@ -310,7 +320,7 @@ export class BufferPool {
       waiters: words[HEAD.WAITERS]!,
       leaked: this.#leaks.count,
       slabs: slabs.length,
-      registeredSlabs: slabs.filter(({ pins }) => pins > 0).length,
+      registeredSlabs: this.#pins.size,
       hugePages: this.#arena.hugePages,
       waitTime: this.#waits.summary,
     };
@@ -332,16 +342,33 @@ export class BufferPool {
     return this.#arena.slabs;
   }
 
-  /** @internal Keeps a slab's pages in memory while it is registered. */
-  pinSlab(slab: Slab): void {
-    slab.pins++;
-    this.#ledger.pin(slab.number, 1);
+  /**
+   * @internal To be called before a slab is registered, which brings all of it into memory. False if
+   * the budget has no room for that now: then it must not be registered.
+   */
+  pinSlab(slab: number, user: SlabUser): boolean {
+    if (this.#ended || this.#isTight) return false;
+    const pins = this.#pins.get(slab) ?? 0;
+    if (pins === 0 && !this.#ledger.pin(slab)) return false;
+    this.#pins.set(slab, pins + 1);
+    this.#slabUsers.add(user);
+    return true;
   }
 
   /** @internal Ends what `pinSlab()` began. */
-  unpinSlab(slab: Slab): void {
-    slab.pins--;
-    this.#ledger.pin(slab.number, -1);
+  unpinSlab(slab: number): void {
+    const pins = this.#pins.get(slab)! - 1;
+    if (pins > 0) {
+      this.#pins.set(slab, pins);
+      return;
+    }
+    this.#pins.delete(slab);
+    if (this.#ledger.state !== POOL.CLOSED) this.#ledger.unpin(slab);
+  }
+
+  /** @internal */
+  slabOf(slot: number, length: number): Slab {
+    return this.#arena.slabFor(this.#tables.classFor(length), slot);
   }
 
   /** @internal */
@@ -433,12 +460,26 @@ export class BufferPool {
     this.#holds++;
     this.#held += length;
     try {
-      this.#arena.slabFor(this.#tables.classFor(length), slot);
+      this.slabOf(slot, length);
+      if (this.#pins.size > 0) this.#relieve();
     } catch (error) {
       this.#free(hold);
       throw error;
     }
     return this.#reference(hold, trace);
+  }
+
+  /** Has slabs unregistered, for as long as they leave too little of the budget for everything else. */
+  #relieve(): void {
+    const { words, geometry } = this.#tables;
+    if (words[HEAD.RESIDENT_PAGES]! <= geometry.pages(geometry.buffers)) return;
+    this.#isTight = true;
+    this.#unregister(false);
+    this.#ledger.makeRoom();
+  }
+
+  #unregister(idleOnly: boolean): void {
+    for (const user of this.#slabUsers) user.letGo(idleOnly);
   }
 
   #reference(hold: Hold, trace: string | undefined): Allocation {
@@ -602,6 +643,8 @@ export class BufferPool {
   #end(): void {
     this.#ended = true;
     clearTimeout(this.#timer);
+    this.#unregister(false);
+    this.#slabUsers.clear();
     if (this.#membership.serial === HOME) this.#ledger.closed();
     else this.#ledger.leaveParcels();
     forgotten.unregister(this);
@@ -620,11 +663,15 @@ export class BufferPool {
     this.#timer = undefined;
     this.#leaks.settle();
     const { words, geometry } = this.#tables;
-    const trims = this.#membership.serial === HOME && Number.isFinite(this.#settings.trimAfter);
-    if (!trims || this.#ledger.state === POOL.CLOSED) return;
+    if (!Number.isFinite(this.#settings.trimAfter) || this.#ledger.state === POOL.CLOSED) return;
+    this.#isTight = false;
+    this.#unregister(true);
+    if (this.#pins.size > 0) this.#arm();
+    if (this.#membership.serial !== HOME) return;
     this.#ledger.shrinkTo(geometry.pages(words[HEAD.RECENT_PEAK]!));
     // Once more later: what was needed in this interval may not be in the next.
-    if (words[HEAD.RESIDENT_PAGES]! > geometry.pages(words[HEAD.USED]!)) this.#arm();
+    const idle = words[HEAD.RESIDENT_PAGES]! > geometry.pages(words[HEAD.USED]!);
+    if (idle && this.#timer === undefined) this.#arm();
   }
 
   #publish(event: BufferPoolEvent['event']): void {

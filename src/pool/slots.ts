@@ -9,7 +9,7 @@
 import { slabOf } from './geometry.ts';
 import type { SizeClass } from './geometry.ts';
 import type { Tables } from './tables.ts';
-import { CLASS, HEAD, NOBODY, PARCEL, PASSED, SLOT } from './words.ts';
+import { CLASS, HEAD, NOBODY, PARCEL, PASSED, SLAB_WORDS, SLOT } from './words.ts';
 
 /** Gives a range of the pool's file back to the system; false if the system refuses. */
 export type Discard = (offset: number, bytes: number) => boolean;
@@ -95,6 +95,102 @@ export class Slots {
     if (words[HEAD.RESIDENT_PAGES]! > pages && words[HEAD.TAIL_PAGES]! > 0) this.#discardTails();
   }
 
+  /**
+   * Notes that a member registers a slab, all of which is in memory from then on. False if the budget
+   * has no room for that, or slots of the slab share pages.
+   */
+  pin(slab: number, member: number): boolean {
+    const words = this.#words;
+    const size = this.#classOfSlab(slab);
+    if (size.packed) return false;
+    const pinned = this.#isPinned(slab);
+    const word = this.#tables.slabAt(slab) + (member >> 5);
+    words[word]! |= 1 << (member & 31); // first: what makes room must leave the slab alone
+    if (pinned) return true;
+    const room = this.#limitPages - this.#missingPages(size, slab);
+    if (words[HEAD.RESIDENT_PAGES]! > room) this.shrinkTo(room);
+    if (words[HEAD.RESIDENT_PAGES]! <= room) {
+      this.#fill(size, slab);
+      return true;
+    }
+    words[word]! &= ~(1 << (member & 31));
+    return false;
+  }
+
+  /** A member has a slab registered no more. */
+  unpin(slab: number, member: number): void {
+    this.#words[this.#tables.slabAt(slab) + (member >> 5)]! &= ~(1 << (member & 31));
+  }
+
+  /** A member has ended, and with it its registrations. */
+  unpinAll(member: number): void {
+    for (let slab = 0; slab < this.#tables.geometry.slabs; slab++) this.unpin(slab, member);
+  }
+
+  /** Pages of a slab that may not be in memory. */
+  #missingPages(size: SizeClass, slab: number): number {
+    let pages = 0;
+    this.#eachSlotOf(size, slab, (entry) => {
+      pages += this.#slotPages(size) - this.#words[entry + SLOT.RESIDENT]!;
+    });
+    return pages;
+  }
+
+  /** Counts every page of a slab as in memory, and its free slots as hot. */
+  #fill(size: SizeClass, slab: number): void {
+    const words = this.#words;
+    const at = this.#tables.classAt(size.index);
+    const end = this.#endOf(size, slab) - size.firstSlot;
+    for (let high = words[at + CLASS.HIGH]!; high < end; high++) {
+      words[at + CLASS.HIGH] = high + 1;
+      this.#push(at + CLASS.HOT, size.firstSlot + high);
+    }
+    let link = at + CLASS.COLD;
+    while (words[link] !== 0) {
+      const slot = words[link]!;
+      const next = this.#tables.slotAt(slot) + SLOT.NEXT;
+      if (slabOf(size, slot) === slab) {
+        words[link] = words[next]!;
+        this.#push(at + CLASS.HOT, slot);
+      } else link = next;
+    }
+    const full = this.#slotPages(size);
+    this.#eachSlotOf(size, slab, (entry) => {
+      const before = words[entry + SLOT.RESIDENT]!;
+      words[entry + SLOT.RESIDENT] = full;
+      words[HEAD.RESIDENT_PAGES]! += full - before;
+      if (words[entry + SLOT.HOLDS] === 0) return;
+      const used = this.#tables.geometry.pages(words[entry + SLOT.LENGTH]!);
+      words[HEAD.TAIL_PAGES]! += full - Math.max(before, used);
+    });
+  }
+
+  #push(list: number, slot: number): void {
+    this.#words[this.#tables.slotAt(slot) + SLOT.NEXT] = this.#words[list]!;
+    this.#words[list] = slot;
+  }
+
+  /** Pages from one slot to the next, where slots do not share any. */
+  #slotPages(size: SizeClass): number {
+    return size.stride / this.#tables.geometry.pageSize;
+  }
+
+  #classOfSlab(slab: number): SizeClass {
+    return this.#tables.geometry.classes.findLast((size) => size.firstSlab <= slab)!;
+  }
+
+  /** The slot after the last one of a slab. */
+  #endOf(size: SizeClass, slab: number): number {
+    const slots = Math.min(size.slots, (slab - size.firstSlab + 1) * 2 ** size.slabShift);
+    return size.firstSlot + slots;
+  }
+
+  #eachSlotOf(size: SizeClass, slab: number, visit: (entry: number) => void): void {
+    const end = this.#endOf(size, slab);
+    let slot = size.firstSlot + (slab - size.firstSlab) * 2 ** size.slabShift;
+    for (; slot < end; slot++) visit(this.#tables.slotAt(slot));
+  }
+
   /** The next slot of a class that was never used, with the pages that sharing slots bring in. */
   #first(size: SizeClass, at: number): number {
     const words = this.#words;
@@ -136,8 +232,13 @@ export class Slots {
     return Math.ceil((high * size.stride) / this.#tables.geometry.pageSize);
   }
 
-  #isPinned(size: SizeClass, slot: number): boolean {
-    return this.#words[this.#tables.slabAt(slabOf(size, slot))] !== 0;
+  /** Whether any member has a slab registered. */
+  #isPinned(slab: number): boolean {
+    const at = this.#tables.slabAt(slab);
+    for (let word = at; word < at + SLAB_WORDS; word++) {
+      if (this.#words[word] !== 0) return true;
+    }
+    return false;
   }
 
   #discardZone(size: SizeClass): void {
@@ -146,7 +247,7 @@ export class Slots {
     const high = words[at + CLASS.HIGH]!;
     if (high === 0) return;
     for (let slab = 0; slab < size.slabs; slab++) {
-      if (words[this.#tables.slabAt(size.firstSlab + slab)] !== 0) return;
+      if (this.#isPinned(size.firstSlab + slab)) return;
     }
     const bytes = this.#zonePages(size, high) * this.#tables.geometry.pageSize;
     if (!this.#discard(size.offset, bytes)) return;
@@ -170,7 +271,7 @@ export class Slots {
     while (words[link] !== 0 && words[HEAD.RESIDENT_PAGES]! > pages) {
       const slot = words[link]!;
       const entry = this.#tables.slotAt(slot);
-      if (this.#isPinned(size, slot)) {
+      if (this.#isPinned(slabOf(size, slot))) {
         link = entry + SLOT.NEXT;
         continue;
       }
@@ -190,7 +291,7 @@ export class Slots {
       const end = size.firstSlot + words[this.#tables.classAt(size.index) + CLASS.HIGH]!;
       for (let slot = size.firstSlot; slot < end; slot++) {
         const entry = this.#tables.slotAt(slot);
-        if (words[entry + SLOT.HOLDS] === 0 || this.#isPinned(size, slot)) continue;
+        if (words[entry + SLOT.HOLDS] === 0 || this.#isPinned(slabOf(size, slot))) continue;
         const keep = this.#tables.geometry.pages(words[entry + SLOT.LENGTH]!);
         const tail = words[entry + SLOT.RESIDENT]! - keep;
         if (tail <= 0) continue;

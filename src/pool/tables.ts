@@ -12,6 +12,7 @@ import {
   MEMBERS,
   PARCEL_WORDS,
   PARCELS_MAX,
+  SLAB_WORDS,
   SLOT_WORDS,
   WAITER_WORDS,
   WAITERS_MAX,
@@ -40,7 +41,7 @@ export class Tables {
     this.#members = HEAD.END + CLASSES * CLASS_WORDS;
     this.#slots = this.#members + MEMBERS * MEMBER_WORDS;
     this.#slabs = this.#slots + (geometry.slots + 1) * SLOT_WORDS;
-    this.#waiters = this.#slabs + geometry.slabs;
+    this.#waiters = this.#slabs + geometry.slabs * SLAB_WORDS;
     this.#parcels = this.#waiters + (WAITERS_MAX + 1) * WAITER_WORDS;
     const end = this.#parcels + (PARCELS_MAX + 1) * PARCEL_WORDS;
     this.words = new Int32Array(shared ?? new SharedArrayBuffer(end * 4), 0, end);
@@ -59,7 +60,7 @@ export class Tables {
   }
 
   slabAt(slab: number): number {
-    return this.#slabs + slab;
+    return this.#slabs + slab * SLAB_WORDS;
   }
 
   waiterAt(waiter: number): number {

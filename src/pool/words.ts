@@ -7,7 +7,7 @@
  *   classes    CLASS_WORDS each: lists of free slots
  *   members    MEMBER_WORDS each: one a thread that takes part, the home of the pool first
  *   slots      SLOT_WORDS each, from number 1
- *   slabs      one word each: registrations that pin it
+ *   slabs      SLAB_WORDS each: the members that have it registered
  *   waiters    WAITER_WORDS each, from number 1
  *   parcels    PARCEL_WORDS each, from number 1
  * ```
@@ -74,6 +74,9 @@ export const MEMBER = {
 /** Each member's words have cache lines to themselves. */
 export const MEMBER_WORDS = 32;
 export const MEMBERS = 256;
+
+/** Words of a slab: a bit for each member that has it registered. */
+export const SLAB_WORDS = 8;
 
 /** Words of a slot. */
 export const SLOT = {

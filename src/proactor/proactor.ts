@@ -17,6 +17,7 @@ import { Acceptor } from './acceptor.ts';
 import { plainBytes } from './bounce.ts';
 import { Engine } from './engine.ts';
 import type { ProactorOptions } from './engine.ts';
+import { FixedTable } from './fixed-table.ts';
 import { Listener } from './listener.ts';
 import type { ListenerOptions } from './listener.ts';
 import { giveBack, PoolReads } from './pool-reads.ts';
@@ -69,6 +70,7 @@ function isDirect(
  */
 export class Proactor extends Engine {
   static #default: Proactor | undefined;
+  #table: FixedTable | undefined;
   #pooled: PooledMemory | undefined;
   #poolReads: PoolReads | undefined;
 
@@ -236,14 +238,17 @@ export class Proactor extends Engine {
     );
   }
 
-  /** Registers memory for `readFixed()` and `writeFixed()`; see `Registrar.buffers()`. */
+  /**
+   * Registers memory for `readFixed()` and `writeFixed()`; see `Registrar.buffers()`. At most 1,024
+   * pieces once a read or write has used a pool, whose memory is registered in the same table.
+   */
   registerBuffers(memories: readonly (Region | Uint8Array)[]): FixedBuffer[] {
-    return this.ring.register.buffers(memories);
+    return this.table.register(memories);
   }
 
   /** Takes registered memory back. */
   unregisterBuffers(): void {
-    this.ring.register.unregisterBuffers();
+    this.table.unregister();
   }
 
   /** `fsync(2)`, or `fdatasync(2)` with `datasync`. Linux 5.1. */
@@ -458,8 +463,25 @@ export class Proactor extends Engine {
     return this.#poolReads;
   }
 
+  /** @internal */
+  protected override onClosed(): void {
+    this.#pooled?.close();
+  }
+
+  private get table(): FixedTable {
+    this.#table ??= new FixedTable(this.ring.register);
+    return this.#table;
+  }
+
   private get pooled(): PooledMemory {
-    this.#pooled ??= new PooledMemory(this.ring);
+    this.#pooled ??= new PooledMemory({
+      ring: this.ring,
+      table: this.table,
+      flush: () => {
+        if (this.ring.unsubmitted > 0) this.submit();
+        return this.ring.unsubmitted === 0;
+      },
+    });
     return this.#pooled;
   }
 

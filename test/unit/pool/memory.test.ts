@@ -182,25 +182,34 @@ describe('the memory of a pool', () => {
     await pool.close();
   });
 
-  it('stays where it is while a slab is registered', async () => {
+  it('stays where it is while a slab is registered, and within the budget', async () => {
     const pool = new BufferPool({ bufferSize: page, maxMemory: 8 * page, trimAfter: Infinity });
     const run = pool.tryAllocate(1)!;
     fill(run);
     const [slab] = pool.slabs;
-    pool.pinSlab(slab!);
-    assert.equal(pool.stats.registeredSlabs, 1);
+    const asked: boolean[] = [];
+    const user = {
+      letGo(idleOnly: boolean): void {
+        asked.push(idleOnly);
+        pool.unpinSlab(slab!.number);
+      },
+    };
+    assert.equal(pool.pinSlab(slab!.number, user), true);
+    const { registeredSlabs, resident } = pool.stats;
+    assert.deepEqual([registeredSlabs, resident], [1, 8 * page], 'all of the slab counts');
     run.release();
-    pool.trim();
-    using all = pool.tryAllocate(8)!;
-    fill(all);
-    all.release();
     const same = pool.tryAllocate(1)!;
     assert.ok(same.bytes.every((byte) => byte === 1));
+    assert.deepEqual(asked, []);
+    using seven = pool.tryAllocate(7)!;
+    fill(seven);
+    assert.deepEqual(asked, [false], 'there is no room for both');
+    assert.equal(pool.stats.resident, 8 * page);
+    assert.equal(pool.pinSlab(slab!.number, user), false, 'nor will there soon be');
+    seven.release();
     same.release();
-    pool.unpinSlab(slab!);
     pool.trim();
-    assert.equal(pool.stats.resident, 0);
-    assert.deepEqual([pool.stats.slabs, pool.stats.registeredSlabs], [2, 0]);
+    assert.deepEqual([pool.stats.resident, pool.stats.slabs], [0, 2]);
     await pool.close();
   });
 

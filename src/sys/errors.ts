@@ -134,6 +134,7 @@ export const ERRNO = {
   EINVAL: -22,
   ENFILE: -23,
   EMFILE: -24,
+  ENOSPC: -28,
   EPIPE: -32,
   ENOSYS: -38,
   EPROTOTYPE: -91,

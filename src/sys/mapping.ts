@@ -3,7 +3,7 @@
  */
 import { AnnulusError, check, ERRNO, SystemError } from './errors.ts';
 import { native } from './native.ts';
-import { resourceLimit, RLIMIT } from './linux.ts';
+import { resourceLimit, RLIMIT, syscall } from './linux.ts';
 
 /** One `mmap` inside a mapping; `fd` -1 is anonymous private memory. */
 export interface Piece {
@@ -36,6 +36,20 @@ export function map(length: number, pieces: readonly Piece[]): Mapping {
 /** Wraps memory mapped by another environment of this process. */
 export function attach(id: number): Mapping {
   return wrap(id, 1);
+}
+
+const MREMAP_MAYMOVE_FIXED = 3;
+
+/**
+ * Maps the file behind a mapping once more, in place of what is mapped at `to`.
+ *
+ * @param from - Where it begins: the first byte of a page of a file.
+ * @param to - Whole pages. The file may go on for longer than it is mapped at `from`.
+ */
+export function mapAgain(from: Uint8Array, to: Uint8Array): void {
+  // An old size of 0 has mremap() leave the pages where they are, as well.
+  const result = syscall('mremap', from, 0, to.byteLength, MREMAP_MAYMOVE_FIXED, to);
+  check(result, 'mremap', { message: explainMapFailure(result, to.byteLength) });
 }
 
 function wrap(id: number, acquire: 0 | 1): Mapping {

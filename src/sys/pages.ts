@@ -7,6 +7,7 @@ import { syscall } from './linux.ts';
 
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
+const MADV_REMOVE = 9;
 const MADV_HUGEPAGE = 14;
 
 const SETTING = '/sys/kernel/mm/transparent_hugepage/shmem_enabled';
@@ -21,6 +22,15 @@ const ALLOWED: ReadonlySet<string> = new Set(['always', 'within_size', 'advise',
  */
 export function punchHole(fd: number, offset: number, bytes: number): number {
   return syscall('fallocate', fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, bytes);
+}
+
+/**
+ * The same through a mapping of the file, for whole pages. Locked memory keeps its pages (`EINVAL`).
+ *
+ * @returns 0, or a negative errno.
+ */
+export function removePages(bytes: Uint8Array): number {
+  return syscall('madvise', bytes, bytes.byteLength, MADV_REMOVE);
 }
 
 /** Why the kernel will not use huge pages for files in memory, or undefined if it will. */

@@ -1,32 +1,97 @@
 /**
- * Channel: a one-way byte ring in shared memory, between two threads or two processes.
+ * Channel: a one-way ring in shared memory, between two threads or two processes.
  */
-import { AnnulusError, checkInteger } from '../sys/errors.ts';
-import { close, duplicate, eventfd, socketpair } from '../sys/linux.ts';
-import type { EndDescriptors } from './end.ts';
-import { closeDescriptors, withMemory } from './handle.ts';
-import type { ChannelHandle, Role } from './handle.ts';
-import { MAX_CAPACITY, STATE, WORD } from './layout.ts';
-import { createMemory } from './memory.ts';
-import type { ChannelMemory } from './memory.ts';
-import { Receiver } from './receiver.ts';
-import { Sender } from './sender.ts';
+import { AnnulusError, checkInteger, invalidArgType, invalidArgValue } from '../sys/errors.ts';
+import { close, duplicate } from '../sys/linux.ts';
+import { Region } from '../memory/region.ts';
+import { chooseCodec } from './codec.ts';
+import type { Codec, CodecName } from './codec.ts';
+import { NO_DESCRIPTORS, openDescriptors, signalNumber } from './descriptors.ts';
+import type { EndDescriptors, Role, SignalKind } from './descriptors.ts';
+import type { ElementReceiver } from './element-receiver.ts';
+import type { ElementSender } from './element-sender.ts';
+import { describeElements } from './elements.ts';
+import type { ElementArray, ElementArrayType, ElementType, RecordType } from './elements.ts';
+import type { ChannelHandle } from './handle.ts';
+import { FRAME_ALIGNMENT, FRAME_BYTES, MAX_CAPACITY, MODE, SIGNAL, STATE, WORD } from './layout.ts';
+import type { Format } from './layout.ts';
+import { createMemory, initializeFile, initializeFlat } from './memory.ts';
+import type { ChannelMemory, MemoryOptions } from './memory.ts';
+import type { MessageReceiver } from './message-receiver.ts';
+import type { MessageSender } from './message-sender.ts';
+import { Offer } from './offer.ts';
+import type { StdioEntry } from './offer.ts';
+import { makeReceiver, makeSender } from './open.ts';
+import type { AnyEndOptions } from './open.ts';
+import type { Receiver } from './receiver.ts';
+import type { ReceivingEnd } from './receiving.ts';
+import type { Sender } from './sender.ts';
+import type { SenderOptions, SendingEnd } from './sending.ts';
 
-/** What a channel is made with. */
-export interface ChannelOptions {
-  /** Bytes the ring can hold, 1 to 2^30, rounded up to whole pages. */
+/** What any channel can be made with; how its ends work in this thread is among it. */
+export interface CommonOptions extends SenderOptions {
+  /**
+   * How a side is woken. `socket` (default) trusts the other process with nothing; `eventfd` and
+   * `pipe` are for programs that wait on these; `none` wakes nobody: a side that waits is busy.
+   */
+  readonly signal?: SignalKind | undefined;
+}
+
+/** What the memory of a new channel is. */
+export interface NewMemoryOptions extends MemoryOptions {
+  /** Bytes the ring can hold, 1 to 2^30, rounded up to whole pages; for elements their number. */
   readonly capacity: number;
 }
 
-/** What `child_process.spawn` takes for one descriptor. */
-export type StdioEntry = 'inherit' | 'ignore' | 'pipe' | 'overlapped' | 'ipc' | number | null;
+/** A channel of bytes. */
+export interface BytesOptions extends CommonOptions {
+  readonly type?: undefined;
+  readonly messages?: false | undefined;
+  readonly codec?: undefined;
+}
 
-/** What has become of an end in the thread that made the channel. */
-type Fate = 'here' | 'attached' | 'handed over';
+/** A channel of numbers or records. */
+export interface ElementsOptions<E extends ElementType> extends CommonOptions {
+  /** A typed array's constructor, or `{ bytes }` for records of so many bytes. */
+  readonly type: E;
+  readonly messages?: false | undefined;
+  readonly codec?: undefined;
+}
+
+/** A channel of messages of bytes. */
+export interface MessagesOptions extends CommonOptions {
+  readonly type?: undefined;
+  readonly messages: true;
+  readonly codec?: undefined;
+}
+
+/** A channel of objects. */
+export interface ObjectsOptions<T> extends CommonOptions {
+  readonly type?: undefined;
+  readonly messages?: true | undefined;
+  /** How objects become messages: `json`, `v8`, `text` (strings), or an object that can do it. */
+  readonly codec: Codec<T> | CodecName;
+}
+
+/** What a channel of bytes is made with. */
+export type ChannelOptions = BytesOptions & NewMemoryOptions;
+
+/** Options of any channel. */
+type AnyOptions = CommonOptions & {
+  readonly type?: ElementType | undefined;
+  readonly messages?: boolean | undefined;
+  readonly codec?: Codec<unknown> | CodecName | undefined;
+};
+
+/** The typed array that a run of elements is. */
+export type ArrayOf<E extends ElementType> =
+  E extends ElementArrayType<infer A> ? A : E extends RecordType ? Uint8Array : ElementArray;
 
 /**
  * Makes a channel and gives its two ends away: to this thread, another thread, or a child process.
  *
+ * @typeParam S - Its sender.
+ * @typeParam R - Its receiver.
  * @example Between two processes
  * ```ts
  * import { spawn } from 'node:child_process';
@@ -38,114 +103,202 @@ type Fate = 'here' | 'attached' | 'handed over';
  * channel.sender.end();
  * ```
  */
-export class Channel {
+export class Channel<S extends SendingEnd = Sender, R extends ReceivingEnd = Receiver> {
+  /** Bytes the ring can hold; of elements their number. */
   readonly capacity: number;
   readonly #memory: ChannelMemory;
-  readonly #fds: Record<Role, EndDescriptors>;
-  readonly #fate: Record<Role, Fate> = { sender: 'here', receiver: 'here' };
-  #sender: Sender | undefined;
-  #receiver: Receiver | undefined;
+  readonly #options: AnyEndOptions;
+  readonly #offers: Record<Role, Offer>;
+  #sender: S | undefined;
+  #receiver: R | undefined;
   #closed = false;
 
-  private constructor(memory: ChannelMemory, fds: Record<Role, EndDescriptors>) {
+  private constructor(
+    memory: ChannelMemory,
+    fds: Record<Role, EndDescriptors>,
+    options: AnyOptions,
+  ) {
     this.#memory = memory;
-    this.#fds = fds;
-    this.capacity = memory.capacity;
+    this.#options = options;
+    this.#offers = {
+      sender: new Offer('sender', memory, fds.sender),
+      receiver: new Offer('receiver', memory, fds.receiver),
+    };
+    const { mode, unit } = memory.format;
+    this.capacity = mode === MODE.ELEMENTS ? Math.floor(memory.capacity / unit) : memory.capacity;
   }
 
   /**
+   * Makes a channel in new memory.
+   *
    * @throws {RangeError} `ERR_OUT_OF_RANGE`. A system error (`EMFILE`, `ENOMEM`) with the cause.
    */
-  static create(options: ChannelOptions): Channel {
-    checkInteger('capacity', options?.capacity, 1, MAX_CAPACITY);
-    const { memory, memfd } = createMemory(options.capacity);
-    const opened: number[] = [memfd];
-    const keep = (fd: number): number => {
-      opened.push(fd);
-      return fd;
-    };
+  static create<E extends ElementType>(
+    options: ElementsOptions<E> & NewMemoryOptions,
+  ): Channel<ElementSender<ArrayOf<E>>, ElementReceiver<ArrayOf<E>>>;
+  static create(
+    options: MessagesOptions & NewMemoryOptions,
+  ): Channel<MessageSender, MessageReceiver>;
+  static create<T = unknown>(
+    options: ObjectsOptions<T> & NewMemoryOptions,
+  ): Channel<MessageSender<T>, MessageReceiver<T>>;
+  static create(options: BytesOptions & NewMemoryOptions): Channel;
+  static create(options: AnyOptions & NewMemoryOptions): Channel<SendingEnd, ReceivingEnd> {
+    const format = formatOf(options);
+    const { unit, mode } = format;
+    const most = mode === MODE.ELEMENTS ? Math.floor(MAX_CAPACITY / unit) : MAX_CAPACITY;
+    checkInteger('capacity', options?.capacity, 1, most);
+    const bytes = options.capacity * (mode === MODE.ELEMENTS ? unit : 1);
+    const { memory, memfd } = createMemory(
+      // A message as large as the capacity that was asked for fits, with its frame.
+      mode === MODE.MESSAGES ? Math.min(MAX_CAPACITY, bytes + FRAME_BYTES) : bytes,
+      format,
+      options,
+    );
+    return Channel.#withDescriptors(memory, memfd, options);
+  }
+
+  /**
+   * Makes a channel in memory that was had in another way: a `SharedArrayBuffer`, which needs nothing
+   * of Linux and is for threads; a {@link Region}, for threads; or a memfd, which is duplicated, sealed
+   * against changes of its size, and mapped twice in a row. What it contained is lost.
+   *
+   * In memory that is not mapped twice, a claim never runs over the end: a gap is left there.
+   *
+   * @throws {AnnulusError} `ERR_ANNULUS_CHANNEL_CORRUPT` if its size is none that a channel can have.
+   */
+  static over<E extends ElementType>(
+    place: Region | SharedArrayBuffer | number,
+    options: ElementsOptions<E>,
+  ): Channel<ElementSender<ArrayOf<E>>, ElementReceiver<ArrayOf<E>>>;
+  static over(
+    place: Region | SharedArrayBuffer | number,
+    options: MessagesOptions,
+  ): Channel<MessageSender, MessageReceiver>;
+  static over<T = unknown>(
+    place: Region | SharedArrayBuffer | number,
+    options: ObjectsOptions<T>,
+  ): Channel<MessageSender<T>, MessageReceiver<T>>;
+  static over(place: Region | SharedArrayBuffer | number, options?: BytesOptions): Channel;
+  static over(
+    place: Region | SharedArrayBuffer | number,
+    options: AnyOptions = {},
+  ): Channel<SendingEnd, ReceivingEnd> {
+    const format = formatOf(options);
+    if (typeof place === 'number') {
+      const memfd = duplicate(place);
+      try {
+        return Channel.#withDescriptors(initializeFile(memfd, format), memfd, options);
+      } catch (error) {
+        close(memfd);
+        throw error;
+      }
+    }
+    if (place instanceof Region) {
+      return Channel.#withDescriptors(initializeFlat(place, format), -1, options);
+    }
+    if (!(place instanceof SharedArrayBuffer)) {
+      throw invalidArgType('place', 'a Region, a SharedArrayBuffer or a descriptor', place);
+    }
+    if (options.signal !== undefined) {
+      throw invalidArgValue(
+        'signal',
+        'must be left out: threads wait on the memory',
+        options.signal,
+      );
+    }
+    const memory = initializeFlat(place, { ...format, signal: SIGNAL.FUTEX });
+    const fds = { sender: NO_DESCRIPTORS, receiver: NO_DESCRIPTORS };
+    return new Channel<SendingEnd, ReceivingEnd>(memory, fds, options);
+  }
+
+  /** Opens what the ends need beside the memory. */
+  static #withDescriptors(
+    memory: ChannelMemory,
+    memfd: number,
+    options: AnyOptions,
+  ): Channel<SendingEnd, ReceivingEnd> {
     try {
-      const wakesSender = keep(eventfd());
-      const wakesReceiver = keep(eventfd());
-      const [left, right] = socketpair();
-      opened.push(left, right);
-      return new Channel(memory, {
-        sender: { memfd, wake: wakesSender, peerWake: wakesReceiver, liveness: left },
-        receiver: {
-          memfd: keep(duplicate(memfd)),
-          wake: keep(duplicate(wakesReceiver)),
-          peerWake: keep(duplicate(wakesSender)),
-          liveness: right,
-        },
-      });
+      const fds = openDescriptors(memfd, memory.format.signal);
+      return new Channel<SendingEnd, ReceivingEnd>(memory, fds, options);
     } catch (error) {
-      opened.forEach(close);
       memory.release();
       throw error;
     }
   }
 
   /** The writing end, in this thread. */
-  get sender(): Sender {
+  get sender(): S {
     if (this.#sender === undefined) {
-      this.#take('sender', 'attached');
-      this.#sender = withMemory(
-        this.#memory.retain(),
-        this.#fds.sender,
-        (memory, fds) => new Sender(memory, fds),
-      );
+      this.#checkOpen();
+      this.#sender = this.#offers.sender.attach((memory, fds) =>
+        makeSender(memory, fds, this.#options),
+      ) as SendingEnd as S;
     }
     return this.#sender;
   }
 
   /** The reading end, in this thread. */
-  get receiver(): Receiver {
+  get receiver(): R {
     if (this.#receiver === undefined) {
-      this.#take('receiver', 'attached');
-      this.#receiver = withMemory(
-        this.#memory.retain(),
-        this.#fds.receiver,
-        (memory, fds) => new Receiver(memory, fds),
-      );
+      this.#checkOpen();
+      this.#receiver = this.#offers.receiver.attach((memory, fds) =>
+        makeReceiver(memory, fds, this.#options),
+      ) as ReceivingEnd as R;
     }
     return this.#receiver;
   }
 
   /** The writing end for another thread: post it, and `Sender.attach()` it there. */
   get senderHandle(): ChannelHandle {
-    return this.#handle('sender');
+    this.#checkOpen();
+    return this.#offers.sender.handle;
   }
 
   /** The reading end for another thread: post it, and `Receiver.attach()` it there. */
   get receiverHandle(): ChannelHandle {
-    return this.#handle('receiver');
+    this.#checkOpen();
+    return this.#offers.receiver.handle;
   }
 
   /**
-   * The `stdio` option that gives one end to a child process, as four descriptors after `first`.
-   * Call {@link Channel.release} after spawning.
+   * The `stdio` option that gives one end to a child process, as two descriptors after `first` (four
+   * with a `signal` of `eventfd` or `pipe`). Call {@link Channel.release} after spawning.
    *
    * @param first - What comes before them. Default: standard input, output and error inherited.
    */
-  stdio(
-    role: Role,
-    first: readonly StdioEntry[] = ['inherit', 'inherit', 'inherit'],
-  ): StdioEntry[] {
-    this.#take(role, 'handed over');
-    const { memfd, wake, peerWake, liveness } = this.#fds[role];
-    return [...first, memfd, wake, peerWake, liveness];
+  stdio(role: Role, first?: readonly StdioEntry[]): StdioEntry[] {
+    this.#checkOpen();
+    return this.#offers[role].stdio(first);
   }
 
-  /** Closes this process's copies of an end that a child process has been given. */
+  /** One end as descriptors, for another process. Call {@link Channel.release} once it has them. */
+  descriptors(role: Role): number[] {
+    this.#checkOpen();
+    return this.#offers[role].descriptors();
+  }
+
+  /** Closes this process's copies of an end that another process has been given. */
   release(role: Role): void {
-    if (this.#fate[role] !== 'handed over') {
-      throw new AnnulusError(
-        'ERR_ANNULUS_CHANNEL_TAKEN',
-        `The ${role} was not given to a child by stdio().`,
-      );
+    this.#offers[role].release();
+  }
+
+  /**
+   * Ends a side whose thread has ended without closing it, where nothing but the holder of the
+   * `Worker` can know: in a channel over a `SharedArrayBuffer`. Its receiver is told that the stream is
+   * incomplete, its sender that nobody reads.
+   */
+  abandon(role: Role): void {
+    const [word, wait] = role === 'sender' ? [WORD.SENDER, WORD.TAIL] : [WORD.RECEIVER, WORD.HEAD];
+    const { words } = this.#memory;
+    const gone = role === 'sender' ? STATE.FAILED : STATE.CLOSED;
+    for (const live of [STATE.VACANT, STATE.ATTACHED]) {
+      // SYNC POINT: an end that closed itself meanwhile has said better how.
+      if (Atomics.compareExchange(words, word, live, gone) === live) break;
     }
-    closeDescriptors(this.#fds[role]);
-    this.#fate[role] = 'attached';
+    // Whoever sleeps until that side moves looks again, and whoever goes to sleep sees the state.
+    Atomics.and(words, wait, 0x7fffffff);
+    Atomics.notify(words, wait);
   }
 
   /**
@@ -155,8 +308,8 @@ export class Channel {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#abandon('sender', WORD.SENDER, STATE.FAILED);
-    this.#abandon('receiver', WORD.RECEIVER, STATE.CLOSED);
+    this.#withdraw('sender', WORD.SENDER, STATE.FAILED);
+    this.#withdraw('receiver', WORD.RECEIVER, STATE.CLOSED);
     this.#memory.release();
   }
 
@@ -165,35 +318,32 @@ export class Channel {
     this.close();
   }
 
-  #handle(role: Role): ChannelHandle {
-    if (this.#fate[role] !== 'here') this.#take(role, 'attached');
-    const fds = this.#fds[role];
-    const mappingId = this.#memory.region.mappingId;
-    return { annulusChannel: 1, role, pid: process.pid, mappingId, fds };
-  }
-
-  #take(role: Role, fate: Fate): void {
+  #checkOpen(): void {
     if (this.#closed) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The channel is closed.');
-    if (this.#fate[role] !== 'here') {
-      throw new AnnulusError(
-        'ERR_ANNULUS_CHANNEL_TAKEN',
-        `The ${role} of this channel was given away before.`,
-      );
-    }
-    this.#fate[role] = fate;
   }
 
   /** Closes an end nobody has attached to. A thread that comes later with its handle is told so. */
-  #abandon(role: Role, word: number, state: number): void {
-    if (this.#fate[role] === 'attached') return;
-    if (this.#fate[role] === 'handed over') {
-      this.release(role);
-      return;
-    }
+  #withdraw(role: Role, word: number, state: number): void {
     const { words } = this.#memory;
-    // SYNC POINT: either we close the end or a thread has attached to it and owns the descriptors.
-    if (Atomics.compareExchange(words, word, STATE.VACANT, state) === STATE.VACANT) {
-      closeDescriptors(this.#fds[role]);
-    }
+    this.#offers[role].withdraw(
+      // SYNC POINT: either we close the end or a thread has attached to it and owns the descriptors.
+      () => Atomics.compareExchange(words, word, STATE.VACANT, state) === STATE.VACANT,
+    );
   }
+}
+
+function formatOf(options: AnyOptions): Format {
+  const { type, messages, codec, signal = 'socket' } = options ?? {};
+  const number = signalNumber(signal);
+  if (type !== undefined) {
+    if (messages === true || codec !== undefined) {
+      throw invalidArgValue('type', 'cannot be combined with messages or codec', typeof type);
+    }
+    return { mode: MODE.ELEMENTS, ...describeElements(type), signal: number };
+  }
+  if (messages === true || codec !== undefined) {
+    const { kind } = chooseCodec(codec);
+    return { mode: MODE.MESSAGES, unit: FRAME_ALIGNMENT, kind, signal: number };
+  }
+  return { mode: MODE.BYTES, unit: 1, kind: 0, signal: number };
 }

@@ -1,41 +1,68 @@
 /**
- * End: what sender and receiver have in common - descriptors, states, sleeping and waking.
+ * End: what sender and receiver have in common - states, sleeping and waking.
  *
- * The wake-up protocol. A side that finds nothing to do stores ASLEEP in its own state word, looks
- * at the other's position once more, and only then waits on its eventfd. The other side stores its
- * position, then looks at that state word. All four are sequentially consistent (Atomics in
- * JavaScript are), so at least one of them sees what the other did: either the sleeper sees the new
- * position, or the mover sees ASLEEP and writes the eventfd. No wake-up is lost, and none is sent to
- * a side that is awake.
+ * The wake-up protocol. Each side's position is a word that the side itself stores by an exchange;
+ * its highest bit, ATTENTION, is set by the other side, which sleeps until the position moves. Setting
+ * it returns the position as it was then, and the exchange that moves the position returns the bit
+ * and clears it. Both are operations on one word, so one comes first: either the sleeper sees that the
+ * position has moved and does not sleep, or the mover sees the bit and wakes it. No wake-up is lost,
+ * a sleeper is woken once, and a side that is awake is never written to.
  */
-import { AbortError, AnnulusError, checkInteger } from '../sys/errors.ts';
-import { closeOwned, own, poll, POLL, read, write } from '../sys/linux.ts';
-import { WATCH } from '../sys/native.ts';
-import { STATE } from './layout.ts';
+import { AbortError, AnnulusError, checkInteger, invalidArgValue } from '../sys/errors.ts';
+import type { EndDescriptors } from './descriptors.ts';
+import { ATTENTION, POSITION, STATE, WORD } from './layout.ts';
+import { makeLink } from './link.ts';
+import type { Link } from './link.ts';
 import type { ChannelMemory } from './memory.ts';
-import type { Waiter, Watch } from './waiter.ts';
-
-/** The four descriptors of one end. They move together, to a thread or to a process. */
-export interface EndDescriptors {
-  readonly memfd: number;
-  /** Eventfd this end waits on. */
-  readonly wake: number;
-  /** Eventfd the other end waits on. */
-  readonly peerWake: number;
-  /** Socket whose other half the other end holds: it ends when that side dies. */
-  readonly liveness: number;
-}
+import { BLOCKING_SPIN_MS, LOOP_SPIN_MS, spin, Spinner } from './spinner.ts';
+import type { Waiting } from './spinner.ts';
+import { loopWaiter } from './waiter.ts';
+import type { Waiter } from './waiter.ts';
 
 /** How a wait can be ended early. */
 export interface WaitOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How long a blocking wait lasts at most. */
 export interface BlockOptions {
   /** Milliseconds; without it the wait has no end. */
-  readonly timeout?: number;
+  readonly timeout?: number | undefined;
 }
+
+/** How an end of a channel works in this thread. */
+export interface EndOptions {
+  /** Default: `adaptive`. */
+  readonly waiting?: Waiting | undefined;
+  /** Waits for descriptors. Default: Node's event loop. */
+  readonly waiter?: Waiter | undefined;
+}
+
+/** What this side stands for: where its words are. */
+export interface Side {
+  readonly state: number;
+  readonly pid: number;
+  readonly peerState: number;
+  /** The word whose change this side sleeps for: the other's position. */
+  readonly sleepsOn: number;
+  readonly peerSleepsOn: number;
+}
+
+export const SENDER_SIDE: Side = {
+  state: WORD.SENDER,
+  pid: WORD.SENDER_PID,
+  peerState: WORD.RECEIVER,
+  sleepsOn: WORD.HEAD,
+  peerSleepsOn: WORD.TAIL,
+};
+
+export const RECEIVER_SIDE: Side = {
+  state: WORD.RECEIVER,
+  pid: WORD.RECEIVER_PID,
+  peerState: WORD.SENDER,
+  sleepsOn: WORD.TAIL,
+  peerSleepsOn: WORD.HEAD,
+};
 
 interface Pending {
   readonly minimum: number;
@@ -45,57 +72,47 @@ interface Pending {
   readonly onAbort: (() => void) | undefined;
 }
 
-const ONE = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
+const WAITINGS: readonly Waiting[] = ['adaptive', 'spin', 'sleep'];
 
 /** One side of a channel. */
 export abstract class End {
-  /** Bytes the ring can hold. */
-  readonly capacity: number;
   /** @internal */
-  protected readonly shared: ChannelMemory;
+  readonly shared: ChannelMemory;
   /** @internal */
   protected readonly words: Int32Array;
   /** @internal */
-  protected readonly fds: EndDescriptors;
-  private readonly ownState: number;
-  private readonly peerState: number;
+  protected link: Link;
+  private readonly side: Side;
   private readonly waiter: Waiter;
-  private watches: { wake: Watch; liveness: Watch } | undefined;
+  private readonly spinner: Spinner;
   private pending: Pending | undefined;
   private isClosed = false;
-  private peerGone = false;
 
-  /** @internal Takes over memory and descriptors; throws if this side is taken already. */
+  /** @internal Takes over memory and descriptors with `attach()`. */
   protected constructor(
     shared: ChannelMemory,
     fds: EndDescriptors,
-    ownState: number,
-    peerState: number,
-    waiter: Waiter,
+    side: Side,
+    options: EndOptions | undefined,
   ) {
+    const { waiting = 'adaptive', waiter = loopWaiter } = options ?? {};
+    if (!WAITINGS.includes(waiting)) {
+      throw invalidArgValue('waiting', `must be one of ${WAITINGS.join(', ')}`, waiting);
+    }
     this.shared = shared;
     this.words = shared.words;
-    this.capacity = shared.capacity;
-    this.fds = fds;
-    this.ownState = ownState;
-    this.peerState = peerState;
+    this.side = side;
     this.waiter = waiter;
-    // SYNC POINT: claims the side. Whoever loses the race has changed nothing.
-    if (Atomics.compareExchange(this.words, ownState, STATE.VACANT, STATE.AWAKE) !== STATE.VACANT) {
-      throw new AnnulusError(
-        'ERR_ANNULUS_CHANNEL_TAKEN',
-        'This end of the channel was attached or closed before. A channel has one sender and one receiver.',
-      );
-    }
-    for (const fd of Object.values(fds) as number[]) own(fd);
+    this.spinner = new Spinner(waiting);
+    this.link = this.connect(fds);
   }
 
   /** The ring's memory once, without its mirror; what to register as a fixed buffer. */
   get memory(): Uint8Array {
-    return this.shared.region.bytes.subarray(
-      this.shared.headerBytes,
-      this.shared.headerBytes + this.capacity,
-    );
+    const { buffer, headerBytes, capacity } = this.shared;
+    return this.isClosed
+      ? new Uint8Array(0)
+      : new Uint8Array(buffer, headerBytes, Math.min(capacity, buffer.byteLength - headerBytes));
   }
 
   /** Whether this end was closed. */
@@ -103,11 +120,38 @@ export abstract class End {
     return this.isClosed;
   }
 
-  /** @internal Bytes this side can work on now; throws when the shared words make no sense. */
-  protected abstract available(): number;
+  /** @internal A minimum as the caller gave it, checked, in bytes. */
+  protected abstract checkMinimum(minimum: number): number;
+
+  /** @internal Looks at the other's position: fetched once, and checked. */
+  protected abstract refresh(): void;
+
+  /** @internal Whether there is so much to work on, by the other's position as last seen. */
+  protected abstract enough(minimum: number): boolean;
 
   /** @internal Whether nothing more will ever become available; throws if that is a failure. */
   protected abstract finished(): boolean;
+
+  /** @internal What to do before waiting: the other side may wait for it. */
+  protected abstract beforeWait(): void;
+
+  /**
+   * @internal Makes this the one end of its side, the last thing its constructor does: if it throws,
+   * nothing has changed, and the descriptors are still the caller's.
+   */
+  protected attach(): void {
+    const { state, pid } = this.side;
+    // SYNC POINT: claims the side. Whoever loses the race has changed nothing.
+    const found = Atomics.compareExchange(this.words, state, STATE.VACANT, STATE.ATTACHED);
+    if (found !== STATE.VACANT) {
+      throw new AnnulusError(
+        'ERR_ANNULUS_CHANNEL_TAKEN',
+        'This end of the channel was attached or closed before. A channel has one sender and one receiver.',
+      );
+    }
+    this.words[pid] = process.pid;
+    this.link.adopt();
+  }
 
   /** @internal */
   protected checkOpen(): void {
@@ -116,25 +160,15 @@ export abstract class End {
     }
   }
 
-  /** @internal A position of the other side, fetched once and checked. */
-  protected usedBetween(head: number, tail: number): number {
-    const used = tail - head;
-    return used < 0 ? used + 2 * this.capacity : used;
-  }
-
   /** @internal The state of the other side. */
   protected peer(): number {
-    // SYNC POINT: sequentially consistent, after our own position was stored.
-    return Atomics.load(this.words, this.peerState);
+    // SYNC POINT: sequentially consistent; loaded after our own position or flag was stored.
+    return Atomics.load(this.words, this.side.peerState);
   }
 
-  /** @internal Wakes the other side if it sleeps. Called after a position has moved. */
-  protected wakePeer(state: number): void {
-    if (state !== STATE.ASLEEP) return;
-    // SYNC POINT: of several movers only the one that ends the sleep writes.
-    const slept = Atomics.compareExchange(this.words, this.peerState, STATE.ASLEEP, STATE.AWAKE);
-    // A full counter (EAGAIN) wakes as well; a closed descriptor means the peer is gone.
-    if (slept === STATE.ASLEEP) write(this.fds.peerWake, ONE);
+  /** @internal Whether the other side's process or thread has ended, as far as was noticed. */
+  protected get peerDied(): boolean {
+    return this.link.dead;
   }
 
   /**
@@ -146,32 +180,17 @@ export abstract class End {
     this.shared.checkReleasable();
     this.isClosed = true;
     this.announce(state);
+    this.link.close();
     this.shared.release();
-    this.watches?.wake.close();
-    this.watches?.liveness.close();
-    for (const fd of Object.values(this.fds) as number[]) closeOwned(fd);
     this.settle((pending) =>
       pending.reject(new AnnulusError('ERR_ANNULUS_CLOSED', 'This end of the channel was closed.')),
     );
-  }
-
-  /** Stores this side's final state and wakes the other. */
-  private announce(state: number): void {
-    // SYNC POINT: the last position was stored before, so whoever sees this state sees it too.
-    Atomics.store(this.words, this.ownState, state);
-    this.wakePeer(this.peer());
-  }
-
-  /** @internal Whether the other side's process or thread has ended. */
-  protected get peerDied(): boolean {
-    return this.peerGone;
   }
 
   /** @internal */
   protected wait(minimum: number, options: WaitOptions | undefined): Promise<boolean> {
     return new Promise((resolve, reject) => {
       this.checkOpen();
-      checkInteger('minimum', minimum, 1, this.capacity);
       const signal = options?.signal;
       if (signal?.aborted === true) throw new AbortError(signal.reason);
       if (this.pending !== undefined) {
@@ -180,100 +199,137 @@ export abstract class End {
           'This end of the channel is being waited for already.',
         );
       }
+      const bytes = this.checkMinimum(minimum);
+      this.beforeWait();
+      if (this.comes(bytes, LOOP_SPIN_MS)) return resolve(true);
       const onAbort = signal === undefined ? undefined : (): void => this.abortWait(signal);
-      this.pending = { minimum, resolve, reject, signal, onAbort };
+      this.pending = { minimum: bytes, resolve, reject, signal, onAbort };
       if (onAbort !== undefined) signal?.addEventListener('abort', onAbort, { once: true });
-      this.watch();
-      this.advance();
+      this.link.watch(() => this.proceed());
+      this.link.hold(true);
+      this.proceed();
     });
   }
 
   /** @internal Blocks the thread. */
   protected block(minimum: number, options: BlockOptions | undefined): boolean {
     this.checkOpen();
-    checkInteger('minimum', minimum, 1, this.capacity);
-    const until = options?.timeout === undefined ? Infinity : performance.now() + options.timeout;
+    const bytes = this.checkMinimum(minimum);
+    this.beforeWait();
+    const timeout = options?.timeout;
+    if (timeout !== undefined) checkInteger('timeout', Math.ceil(timeout), 0, MAX_TIMEOUT_MS);
+    const until = timeout === undefined ? Infinity : performance.now() + timeout;
     for (;;) {
-      if (this.ready(minimum)) return true;
-      if (this.finished()) return this.available() > 0;
-      if (!this.fallAsleep(minimum)) continue;
+      if (this.comes(bytes, Math.min(BLOCKING_SPIN_MS, until - performance.now()))) return true;
+      const word = this.fallAsleep();
+      if (this.enough(bytes)) return this.wakeUp(true);
+      if (this.finished()) return this.wakeUp(this.enough(this.shared.format.unit));
       const left = until === Infinity ? -1 : until - performance.now();
-      if (left <= 0 && left !== -1) {
-        this.wakeUp();
-        return false;
-      }
-      const [woken, ended] = poll(
-        [
-          { fd: this.fds.wake, events: POLL.IN },
-          { fd: this.fds.liveness, events: POLL.IN | POLL.RDHUP },
-        ],
-        left,
-      );
-      if (woken !== 0) this.takeWakeUps();
-      if (ended !== 0) this.peerGone = true;
-      this.wakeUp();
+      if (left <= 0 && left !== -1) return this.wakeUp(false);
+      if (this.spinner.neverSleeps) this.link.clear();
+      else this.link.sleep(left, word);
+      this.wakeUp(true);
     }
   }
 
-  private ready(minimum: number): boolean {
-    return this.available() >= minimum;
+  /** @internal What a thread that waits for several ends needs of each. */
+  prepareSleep(): { readonly ready: boolean; readonly link: Link } {
+    this.checkOpen();
+    this.beforeWait();
+    this.fallAsleep();
+    return { ready: this.enough(this.shared.format.unit) || this.finished(), link: this.link };
+  }
+
+  /** @internal Undoes `prepareSleep()`. */
+  endSleep(): void {
+    this.link.clear();
+    this.wakeUp(true);
+  }
+
+  /** @internal Replaces what connects this end to the other, which has died. */
+  protected reconnect(fds: EndDescriptors): void {
+    const old = this.link;
+    this.link = this.connect(fds);
+    this.link.adopt();
+    old.close();
+  }
+
+  /** @internal Lets another end take the place of the one that died. */
+  protected vacatePeer(): void {
+    const { peerState } = this.side;
+    const found = this.peer();
+    // SYNC POINT: the dead cannot change it any more, and nobody else can attach before it is vacant.
+    Atomics.compareExchange(this.words, peerState, found, STATE.VACANT);
+  }
+
+  private connect(fds: EndDescriptors): Link {
+    const { sleepsOn, peerSleepsOn } = this.side;
+    const { format } = this.shared;
+    return makeLink(fds, format.signal, this.waiter, this.words, sleepsOn, peerSleepsOn);
+  }
+
+  /** Stores this side's final state and wakes the other, now or when it next moves. */
+  private announce(state: number): void {
+    // SYNC POINT: the last position was stored before, so whoever sees this state sees it too.
+    Atomics.store(this.words, this.side.state, state);
+    // The other side looks at the state when it next stores its position,
+    Atomics.or(this.words, this.side.sleepsOn, ATTENTION);
+    // and is woken if it sleeps. It loads the state after setting the bit, we store it before
+    // looking at the bit: one of both sees what the other did.
+    const word = Atomics.and(this.words, this.side.peerSleepsOn, POSITION);
+    if (word < 0) this.link.wake();
+  }
+
+  /** Whether so much is there, now or within a short spin. */
+  private comes(minimum: number, longestMs: number): boolean {
+    if (this.enough(minimum) || this.look(minimum)) return true;
+    const limit = longestMs > 0 ? this.spinner.limit(longestMs) : 0;
+    if (limit === 0) return false;
+    const paid = spin(() => this.look(minimum), limit);
+    this.spinner.tell(paid);
+    return paid;
+  }
+
+  private look(minimum: number): boolean {
+    this.refresh();
+    return this.enough(minimum);
+  }
+
+  /** Announces sleep, and looks at the position as it was then; returns the word. */
+  private fallAsleep(): number {
+    // SYNC POINT: sets the bit and fetches the position in one; see the file header.
+    const word = Atomics.or(this.words, this.side.sleepsOn, ATTENTION) | ATTENTION;
+    this.accept(word & POSITION);
+    return word;
+  }
+
+  /** @internal Takes a position of the other side that was fetched; throws if it makes no sense. */
+  protected abstract accept(position: number): void;
+
+  private wakeUp<T>(result: T): T {
+    // SYNC POINT: takes the bit back, if the other side has not. Awake, this side needs no wake-up.
+    Atomics.and(this.words, this.side.sleepsOn, POSITION);
+    return result;
   }
 
   /** Goes on with a pending wait: settles it, or makes sure that it will be woken. */
-  private advance(): void {
+  private proceed(): void {
     const pending = this.pending;
     if (pending === undefined) return;
     try {
-      for (;;) {
-        if (this.ready(pending.minimum)) return this.settle((it) => it.resolve(true));
-        if (this.finished()) {
-          const rest = this.available() > 0;
-          return this.settle((it) => it.resolve(rest));
-        }
-        if (this.fallAsleep(pending.minimum)) return;
+      const word = this.fallAsleep();
+      if (this.enough(pending.minimum)) return this.settle((it) => it.resolve(true));
+      if (this.finished()) {
+        const rest = this.enough(this.shared.format.unit);
+        return this.settle((it) => it.resolve(rest));
       }
+      this.link.arm(word);
     } catch (error) {
       this.settle((it) => it.reject(error));
     }
   }
 
-  /** Announces sleep; returns whether there really is nothing to do. */
-  private fallAsleep(minimum: number): boolean {
-    // SYNC POINT: store own state, then load the other's position (in ready()); see the file header.
-    Atomics.compareExchange(this.words, this.ownState, STATE.AWAKE, STATE.ASLEEP);
-    if (!this.ready(minimum) && !this.finished()) return true;
-    this.wakeUp();
-    return false;
-  }
-
-  private wakeUp(): void {
-    Atomics.compareExchange(this.words, this.ownState, STATE.ASLEEP, STATE.AWAKE);
-  }
-
-  private watch(): void {
-    if (this.watches === undefined) {
-      const wake = this.waiter.watch(this.fds.wake, WATCH.READABLE, () => {
-        this.takeWakeUps();
-        this.advance();
-      });
-      const events = WATCH.READABLE | WATCH.DISCONNECT;
-      const liveness = this.waiter.watch(this.fds.liveness, events, () => {
-        this.peerGone = true;
-        this.watches?.liveness.close(); // it would stay readable for ever
-        this.advance();
-      });
-      this.watches = { wake, liveness };
-    }
-    this.watches.wake.ref();
-  }
-
-  private takeWakeUps(): void {
-    // Empty (EAGAIN) is fine: somebody else's reader may have taken it after a hand-over.
-    read(this.fds.wake, new Uint8Array(8));
-  }
-
   private abortWait(signal: AbortSignal): void {
-    this.wakeUp();
     this.settle((pending) => pending.reject(new AbortError(signal.reason)));
   }
 
@@ -284,7 +340,13 @@ export abstract class End {
     if (pending.onAbort !== undefined) {
       pending.signal?.removeEventListener('abort', pending.onAbort);
     }
-    if (!this.isClosed) this.watches?.wake.unref();
+    if (!this.isClosed) {
+      this.link.hold(false);
+      this.wakeUp(true);
+    }
     how(pending);
   }
 }
+
+/** Longest time limit of a blocking wait. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;

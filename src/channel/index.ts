@@ -4,10 +4,35 @@
  * @packageDocumentation
  */
 export { Channel } from './channel.ts';
-export type { ChannelOptions, StdioEntry } from './channel.ts';
-export type { BlockOptions, EndDescriptors, WaitOptions } from './end.ts';
-export type { ChannelHandle, Role } from './handle.ts';
+export type {
+  ArrayOf,
+  BytesOptions,
+  ChannelOptions,
+  CommonOptions,
+  ElementsOptions,
+  MessagesOptions,
+  NewMemoryOptions,
+  ObjectsOptions,
+} from './channel.ts';
+export type { Codec, CodecName } from './codec.ts';
+export type { EndDescriptors, Role, SignalKind } from './descriptors.ts';
+export { ElementReceiver } from './element-receiver.ts';
+export { ElementSender } from './element-sender.ts';
+export type { ElementArray, ElementArrayType, ElementType, RecordType } from './elements.ts';
+export type { BlockOptions, EndOptions, WaitOptions } from './end.ts';
+export type { ChannelHandle } from './handle.ts';
+export type { MemoryOptions } from './memory.ts';
+export { MessageReceiver } from './message-receiver.ts';
+export type { MessageReceiverOptions } from './message-receiver.ts';
+export { MessageSender } from './message-sender.ts';
+export type { MessageSenderOptions } from './message-sender.ts';
+export { Offer } from './offer.ts';
+export type { StdioEntry } from './offer.ts';
+export { openEnd } from './open.ts';
+export type { AnyEndOptions, AnyReceiver, AnySender } from './open.ts';
 export { Receiver } from './receiver.ts';
 export { Sender } from './sender.ts';
+export type { SenderOptions, WhenFull } from './sending.ts';
+export type { Waiting } from './spinner.ts';
 export { loopWaiter } from './waiter.ts';
 export type { Waiter, Watch } from './waiter.ts';

@@ -1,75 +1,83 @@
 /**
- * Sender: the writing end of a channel.
+ * Sender: the writing end of a channel of bytes.
  */
-import { AnnulusError, outOfRange } from '../sys/errors.ts';
-import { End } from './end.ts';
-import type { BlockOptions, EndDescriptors, WaitOptions } from './end.ts';
-import { attachEnd, endFromStdio } from './handle.ts';
+import type { Writable } from 'node:stream';
+
+import { AnnulusError, checkInteger, invalidArgType, outOfRange } from '../sys/errors.ts';
+import type { EndDescriptors } from './descriptors.ts';
+import type { BlockOptions, WaitOptions } from './end.ts';
+import { attachEnd, checkMode, endFromStdio } from './handle.ts';
 import type { ChannelHandle } from './handle.ts';
-import { STATE, WORD } from './layout.ts';
-import { corrupt } from './memory.ts';
+import { MODE } from './layout.ts';
 import type { ChannelMemory } from './memory.ts';
-import { loopWaiter } from './waiter.ts';
-import type { Waiter } from './waiter.ts';
+import { channelFull, SendingEnd } from './sending.ts';
+import type { SenderOptions } from './sending.ts';
+import { webWritable, writable } from './streams.ts';
+import { WriteLine } from './write-line.ts';
 
 /**
  * Writes bytes into the channel's memory and hands them over. Every claim is one contiguous slice.
  *
- * A commit costs two atomic operations: the tail is stored, the receiver's state is loaded.
+ * A commit costs one atomic operation, and one more when the space last seen is used up.
  */
-export class Sender extends End {
-  /** Where committed bytes end, 0 to twice the capacity. Only this side stores it. */
-  private tail: number;
-  /** The receiver's position as last seen: free space is never overestimated by an old one. */
-  private headSeen: number;
-  private claimed = 0;
+export class Sender extends SendingEnd {
+  readonly #line: WriteLine<Uint8Array>;
+  #stream: Writable | undefined;
 
   /** @internal Use `channel.sender`, {@link Sender.attach} or {@link Sender.fromStdio}. */
-  constructor(memory: ChannelMemory, fds: EndDescriptors, waiter: Waiter = loopWaiter) {
-    super(memory, fds, WORD.SENDER, WORD.RECEIVER, waiter);
-    this.tail = Atomics.load(this.words, WORD.TAIL);
-    this.headSeen = this.tail;
-    this.refresh();
+  constructor(memory: ChannelMemory, fds: EndDescriptors, options?: SenderOptions) {
+    checkMode(memory, MODE.BYTES, 'Sender');
+    super(memory, fds, options, 0);
+    this.#line = new WriteLine(
+      (bytes) => this.#store(bytes),
+      (_bytes, wait) => this.wait(1, wait),
+    );
   }
 
   /** Attaches in another thread of the same process, by a handle that came through `postMessage`. */
-  static attach(handle: ChannelHandle, waiter?: Waiter): Sender {
-    return attachEnd(handle, 'sender', (memory, fds) => new Sender(memory, fds, waiter));
+  static attach(handle: ChannelHandle, options?: SenderOptions): Sender {
+    return attachEnd(handle, 'sender', (memory, fds) => new Sender(memory, fds, options));
   }
 
   /** Attaches in a child process that was spawned with `channel.stdio('sender')`. */
-  static fromStdio(firstFd: number = 3, waiter?: Waiter): Sender {
-    return endFromStdio(firstFd, (memory, fds) => new Sender(memory, fds, waiter));
+  static fromStdio(firstFd: number = 3, options?: SenderOptions): Sender {
+    return endFromStdio(firstFd, (memory, fds) => new Sender(memory, fds, options));
+  }
+
+  /** Bytes the ring can hold. */
+  get capacity(): number {
+    return this.ringBytes;
   }
 
   /** Free bytes. */
   get free(): number {
     this.checkOpen();
-    return this.available();
+    return this.freeNow();
   }
 
   /**
    * A view of `count` free bytes to write into, or null if there are fewer. Nothing is sent until
    * `commit()`. Claiming again gives the same bytes.
    *
-   * @param count - 1 to the capacity. Default: everything that is free.
+   * @param count - 1 to the capacity. Default: everything that is free in one piece.
    * @throws {AnnulusError} `ERR_ANNULUS_PEER_CLOSED` or `ERR_ANNULUS_PEER_DIED` if there is no space
    *   and nobody to make any.
    */
   claim(count?: number): Uint8Array | null {
     this.checkOpen();
-    if (count !== undefined && !(Number.isInteger(count) && count > 0 && count <= this.capacity)) {
-      throw outOfRange('count', `an integer from 1 to ${this.capacity}`, count);
+    if (count !== undefined && !(Number.isInteger(count) && count > 0 && count <= this.ringBytes)) {
+      throw outOfRange('count', `an integer from 1 to ${this.ringBytes}`, count);
     }
-    let free = this.freeSeen();
-    if (count === undefined || free < count) free = this.refresh();
-    const wanted = count ?? free;
-    if (free < wanted || wanted === 0) {
+    if (count === undefined) this.refresh();
+    const wanted = count ?? this.claimable();
+    const place = wanted === 0 ? -1 : this.reserve(wanted);
+    if (place === -1) {
+      this.beforeWait();
       this.finished();
       return null;
     }
     this.claimed = wanted;
-    return this.viewAt(this.tail, wanted);
+    return new Uint8Array(this.shared.buffer, place, wanted);
   }
 
   /**
@@ -87,7 +95,9 @@ export class Sender extends End {
       );
     }
     this.claimed -= count;
-    if (count > 0) this.publish(count);
+    if (count === 0) return;
+    this.countOne();
+    this.advance(count);
   }
 
   /** Gives up what is claimed. */
@@ -114,6 +124,24 @@ export class Sender extends End {
     return count;
   }
 
+  /**
+   * Copies all of `bytes` into the channel, in pieces if they do not fit at once.
+   *
+   * @returns A promise if it has to wait for room; its bytes must stay as they are until then.
+   *   Writes that wait are served in order. Without room, a sender with `whenFull: 'fail'` throws
+   *   `ERR_ANNULUS_CHANNEL_FULL`, and one with `'drop'` drops all of the bytes.
+   */
+  write(bytes: Uint8Array, options?: WaitOptions): Promise<void> | undefined {
+    this.checkOpen();
+    if (!(bytes instanceof Uint8Array)) throw invalidArgType('bytes', 'a Uint8Array', bytes);
+    if (this.whenFull !== 'block' && !this.#fits(bytes.byteLength)) {
+      if (this.whenFull === 'fail') throw channelFull(bytes.byteLength, this.freeNow());
+      this.countDropped();
+      return undefined;
+    }
+    return this.#line.write(bytes, options);
+  }
+
   /** Resolves once at least `minimum` bytes are free. Rejects if the receiver is gone. */
   async whenWritable(minimum: number = 1, options?: WaitOptions): Promise<void> {
     await this.wait(minimum, options);
@@ -127,78 +155,44 @@ export class Sender extends End {
     return this.block(minimum, options);
   }
 
-  /** Ends the stream: the receiver gets everything committed, then the end. */
-  end(): void {
-    this.finish(STATE.CLOSED);
+  /** A Node stream whose bytes go into the channel; ending it ends the channel. */
+  get writable(): Writable {
+    this.#stream ??= writable(this, false);
+    return this.#stream;
   }
 
-  /**
-   * Gives up: the receiver gets everything committed, then `ERR_ANNULUS_PEER_CLOSED`. Use `end()` for
-   * a complete stream. Closing twice does nothing.
-   */
-  close(): void {
-    this.finish(STATE.FAILED);
-  }
-
-  /** `close()`, not `end()`: a block that is left by an error has not sent everything. */
-  [Symbol.dispose](): void {
-    this.close();
+  /** A Web stream whose bytes go into the channel; closing it ends the channel. */
+  get webWritable(): WritableStream<Uint8Array> {
+    return webWritable(this);
   }
 
   /** @internal */
-  protected override available(): number {
-    return this.refresh();
+  protected override checkMinimum(minimum: number): number {
+    checkInteger('minimum', minimum, 1, this.ringBytes);
+    return minimum;
   }
 
-  /** @internal The receiver is gone: nothing more will become free. */
-  protected override finished(): boolean {
-    if (this.peer() === STATE.CLOSED) throw peerClosed();
-    if (this.peerDied) throw peerDied('receiver');
-    return false;
+  #fits(bytes: number): boolean {
+    return bytes <= this.ringBytes && this.#line.length === 0 && this.reserve(bytes) !== -1;
   }
 
-  private freeSeen(): number {
-    return this.capacity - this.usedBetween(this.headSeen, this.tail);
-  }
-
-  private refresh(): number {
-    // SYNC POINT: acquire, pairs with the receiver's store: it has read the bytes before `head`.
-    const head = Atomics.load(this.words, WORD.HEAD);
-    const valid = head >= 0 && head < 2 * this.capacity;
-    if (!valid || this.usedBetween(head, this.tail) > this.capacity) {
-      throw corrupt(`the receiver's position is ${head} while the sender's is ${this.tail}`);
+  /** Copies what there is room for; what is left of it, undefined if nothing. */
+  #store(bytes: Uint8Array): Uint8Array | undefined {
+    let left = bytes;
+    while (left.byteLength > 0) {
+      if (this.claimable() < left.byteLength) this.refresh();
+      const count = Math.min(this.claimable(), left.byteLength);
+      const place = count === 0 ? -1 : this.reserve(count);
+      if (place === -1) {
+        this.beforeWait();
+        this.finished();
+        return left;
+      }
+      this.shared.bytes.set(count === left.byteLength ? left : left.subarray(0, count), place);
+      this.countOne();
+      this.advance(count);
+      left = left.subarray(count);
     }
-    this.headSeen = head;
-    return this.freeSeen();
+    return undefined;
   }
-
-  private viewAt(position: number, length: number): Uint8Array {
-    const offset = position >= this.capacity ? position - this.capacity : position;
-    return new Uint8Array(this.shared.region.buffer, this.shared.headerBytes + offset, length);
-  }
-
-  private publish(count: number): void {
-    const next = this.tail + count;
-    this.tail = next >= 2 * this.capacity ? next - 2 * this.capacity : next;
-    // SYNC POINT: release, the bytes were written before the tail that uncovers them.
-    Atomics.store(this.words, WORD.TAIL, this.tail);
-    const receiver = this.peer();
-    if (receiver === STATE.CLOSED) throw peerClosed();
-    this.wakePeer(receiver);
-  }
-}
-
-function peerClosed(): AnnulusError {
-  return new AnnulusError(
-    'ERR_ANNULUS_PEER_CLOSED',
-    'The receiver has closed its end of the channel; nobody will read what is sent.',
-  );
-}
-
-/** The other process or thread has ended without a word. */
-export function peerDied(who: 'sender' | 'receiver'): AnnulusError {
-  return new AnnulusError(
-    'ERR_ANNULUS_PEER_DIED',
-    `The ${who}'s process or thread has ended without closing the channel.`,
-  );
 }

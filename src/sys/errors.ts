@@ -8,6 +8,8 @@ import { getSystemErrorMap } from 'node:util';
 export type AnnulusErrorCode =
   | 'ERR_ANNULUS_BUFFER_DETACHED'
   | 'ERR_ANNULUS_CHANNEL_CORRUPT'
+  | 'ERR_ANNULUS_CHANNEL_FULL'
+  | 'ERR_ANNULUS_CHANNEL_MODE'
   | 'ERR_ANNULUS_CHANNEL_TAKEN'
   | 'ERR_ANNULUS_CLAIM'
   | 'ERR_ANNULUS_CLOSED'

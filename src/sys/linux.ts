@@ -1,6 +1,8 @@
 /**
  * The system calls Annulus makes, typed. Each throws a `SystemError` that names the call.
  */
+import { fstatSync } from 'node:fs';
+
 import { check, ERRNO } from './errors.ts';
 import { native } from './native.ts';
 import type { SyscallArgument } from './native.ts';
@@ -9,9 +11,14 @@ import type { SyscallName } from './syscalls.ts';
 
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
+const MFD_HUGETLB = 4;
 const EFD_CLOEXEC_NONBLOCK = 0o2004000;
 const AF_UNIX = 1;
 const SOCK_SEQPACKET_CLOEXEC_NONBLOCK = 5 | 0o2004000;
+const SOCK_STREAM_CLOEXEC = 1 | 0o2000000;
+const O_CLOEXEC_NONBLOCK = 0o2004000;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
 /** `fcntl` command: the lowest free number from the argument on. */
 export const F_DUPFD_CLOEXEC = 1030;
 const F_GETFD = 1;
@@ -50,12 +57,37 @@ export function toPages(bytes: number): number {
   return Math.ceil(bytes / page) * page;
 }
 
-/** Creates an anonymous file in memory; `name` shows up in /proc only. */
-export function memfdCreate(name: string): number {
-  return check(
-    syscall('memfd_create', cString(name), MFD_CLOEXEC | MFD_ALLOW_SEALING),
-    'memfd_create',
-  );
+/**
+ * Creates an anonymous file in memory; `name` shows up in /proc only.
+ *
+ * @param hugePages - Whether it is made of huge pages of the default size, of which the machine must
+ *   have enough (`vm.nr_hugepages`).
+ */
+export function memfdCreate(name: string, hugePages: boolean = false): number {
+  const flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (hugePages ? MFD_HUGETLB : 0);
+  return check(syscall('memfd_create', cString(name), flags), 'memfd_create');
+}
+
+/** What the kernel says of an open file. */
+export interface FileDescription {
+  /** Bytes. */
+  readonly size: number;
+  /** Bytes of the pages it is made of, where it is memory. */
+  readonly pageBytes: number;
+  readonly isRegular: boolean;
+}
+
+/** Asks the kernel about an open file. */
+export function describeFile(fd: number): FileDescription {
+  const stat = fstatSync(fd);
+  return { size: stat.size, pageBytes: stat.blksize, isRegular: stat.isFile() };
+}
+
+/** Keeps memory from being swapped out; `RLIMIT_MEMLOCK` bounds how much. */
+export function lockMemory(bytes: Uint8Array): void {
+  check(syscall('mlock', bytes, bytes.byteLength), 'mlock', {
+    message: `${bytes.byteLength} bytes cannot be locked; RLIMIT_MEMLOCK is ${resourceLimit(RLIMIT.MEMLOCK).soft}`,
+  });
 }
 
 /** Sets a file's size in bytes. */
@@ -98,6 +130,34 @@ export function socketpair(): [number, number] {
   const pair = new Int32Array(2);
   check(syscall('socketpair', AF_UNIX, SOCK_SEQPACKET_CLOEXEC_NONBLOCK, 0, pair), 'socketpair');
   return [pair[0]!, pair[1]!];
+}
+
+/** Creates a connected pair of Unix sockets that carry a stream; they block. */
+export function streamPair(): [number, number] {
+  const pair = new Int32Array(2);
+  check(syscall('socketpair', AF_UNIX, SOCK_STREAM_CLOEXEC, 0, pair), 'socketpair');
+  return [pair[0]!, pair[1]!];
+}
+
+/** Creates a pipe that does not block: its reading and its writing end. */
+export function pipe(): [number, number] {
+  const pair = new Int32Array(2);
+  check(syscall('pipe2', pair, O_CLOEXEC_NONBLOCK), 'pipe2');
+  return [pair[0]!, pair[1]!];
+}
+
+/** Sends bytes without ever waiting, whatever the socket's flags: the count, or a negative errno. */
+export function sendNow(fd: number, bytes: Uint8Array): number {
+  return syscall('sendto', fd, bytes, bytes.byteLength, MSG_NOSIGNAL | MSG_DONTWAIT, null, 0);
+}
+
+/**
+ * Receives bytes: the count, 0 at the end, or a negative errno.
+ *
+ * @param wait - Whether to block until there are some, unless the socket is set not to.
+ */
+export function receive(fd: number, bytes: Uint8Array, wait: boolean): number {
+  return syscall('recvfrom', fd, bytes, bytes.byteLength, wait ? 0 : MSG_DONTWAIT, null, 0);
 }
 
 /** Makes a second descriptor for the same open file. */

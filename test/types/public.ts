@@ -245,9 +245,9 @@ export async function channels(): Promise<void> {
   const role: Role = 'sender';
   channel.release(role);
   const waiter: Waiter = { watch: () => ({ ref() {}, unref() {}, close() {} }) };
-  Receiver.fromStdio(3, waiter);
+  Receiver.fromStdio(3, { waiter });
   // @ts-expect-error: a watch can be closed
-  Receiver.fromStdio(3, { watch: () => ({ ref() {}, unref() {} }) });
+  Receiver.fromStdio(3, { waiter: { watch: () => ({ ref() {}, unref() {} }) } });
 }
 
 export async function pools(): Promise<void> {

@@ -5,10 +5,10 @@ import { Channel, Receiver, Sender } from 'annulus/channel';
 import type { StdioEntry } from 'annulus/channel';
 import { startChild } from './child.ts';
 
-/** Standard streams and the IPC channel come first in the child; then the channels, four each. */
+/** Standard streams and the IPC channel come first in the child; then the channels, two each. */
 const STANDARD: readonly StdioEntry[] = ['ignore', 'inherit', 'inherit', 'ipc'];
 const FIRST_CHANNEL = 4;
-const CHANNEL_DESCRIPTORS = 4;
+const CHANNEL_DESCRIPTORS = 2;
 
 /** The parent's ends, and the process that holds the others. */
 export interface ParentEnds {

@@ -217,7 +217,7 @@ describe('a channel in one thread', () => {
     assert.throws(() => channel.stdio('sender'), taken);
     assert.throws(() => channel.senderHandle, taken);
     assert.throws(() => channel.release('receiver'), taken);
-    assert.equal(channel.stdio('receiver', ['ignore']).length, 5);
+    assert.equal(channel.stdio('receiver', ['ignore']).length, 3);
     assert.throws(() => channel.receiver, taken);
     channel.release('receiver');
   });

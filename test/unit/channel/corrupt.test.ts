@@ -22,22 +22,23 @@ function wordsOf(channel: Channel): Int32Array {
 
 describe('a corrupt channel', () => {
   it('is refused by both ends when a position is out of range', () => {
-    for (const position of [-1, 2 * page, 0x7fffffff, -0x80000000]) {
+    for (const position of [2 * page, 0x7fffffff, 2 * page - 0x80000000, -1]) {
       using channel = Channel.create({ capacity: page });
       using sender = channel.sender;
       using receiver = channel.receiver;
       const words = wordsOf(channel);
+      sender.send(() => 1);
       words[WORD.TAIL] = position;
       assert.throws(() => receiver.content(), corrupt);
       assert.throws(() => receiver.length, {
         ...corrupt,
-        message: new RegExp(`position is ${position} `),
+        message: new RegExp(`position is ${position & 0x7fffffff} `),
       });
-      words[WORD.TAIL] = 0;
+      words[WORD.TAIL] = 1;
       words[WORD.HEAD] = position;
       assert.throws(() => sender.free, corrupt);
       assert.throws(() => sender.claim(), corrupt);
-      assert.throws(() => sender.waitWritable(), corrupt);
+      assert.throws(() => sender.waitWritable(page), corrupt);
     }
   });
 

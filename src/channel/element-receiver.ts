@@ -1,0 +1,182 @@
+/**
+ * ElementReceiver: the reading end of a channel of numbers or records.
+ */
+import type { Readable } from 'node:stream';
+
+import { checkInteger, outOfRange } from '../sys/errors.ts';
+import type { EndDescriptors } from './descriptors.ts';
+import { elementView } from './elements.ts';
+import type { ElementArray, ElementArrayType } from './elements.ts';
+import type { BlockOptions, EndOptions, WaitOptions } from './end.ts';
+import { attachEnd, checkMode, endFromStdio } from './handle.ts';
+import type { ChannelHandle } from './handle.ts';
+import { MODE } from './layout.ts';
+import { corrupt } from './memory.ts';
+import type { ChannelMemory } from './memory.ts';
+import { ReceivingEnd } from './receiving.ts';
+import { readable, webReadable } from './streams.ts';
+
+/**
+ * Looks at elements where the sender wrote them: as {@link Receiver} does, but counting elements.
+ *
+ * @typeParam A - The typed array; a run of records is a `Uint8Array`.
+ */
+export class ElementReceiver<A extends ElementArray = ElementArray> extends ReceivingEnd {
+  /** Bytes of an element. */
+  readonly elementBytes: number;
+  readonly #View: ElementArrayType;
+  /** Members of a view that one element has. */
+  readonly #width: number;
+  #stream: Readable | undefined;
+
+  /** @internal Use `channel.receiver`, {@link ElementReceiver.attach} or `fromStdio`. */
+  constructor(memory: ChannelMemory, fds: EndDescriptors, options?: EndOptions) {
+    checkMode(memory, MODE.ELEMENTS, 'ElementReceiver');
+    const { kind, unit } = memory.format;
+    const view = elementView(kind, unit);
+    if (view === undefined) throw corrupt(`its elements are of kind ${kind} and ${unit} bytes`);
+    super(memory, fds, options);
+    this.elementBytes = unit;
+    this.#View = view.View;
+    this.#width = view.width;
+  }
+
+  /** Attaches in another thread of the same process, by a handle that came through `postMessage`. */
+  static attach<A extends ElementArray = ElementArray>(
+    handle: ChannelHandle,
+    options?: EndOptions,
+  ): ElementReceiver<A> {
+    return attachEnd(
+      handle,
+      'receiver',
+      (memory, fds) => new ElementReceiver<A>(memory, fds, options),
+    );
+  }
+
+  /** Attaches in a child process that was spawned with `channel.stdio('receiver')`. */
+  static fromStdio<A extends ElementArray = ElementArray>(
+    firstFd: number = 3,
+    options?: EndOptions,
+  ): ElementReceiver<A> {
+    return endFromStdio(firstFd, (memory, fds) => new ElementReceiver<A>(memory, fds, options));
+  }
+
+  /** Elements the ring can hold. */
+  get capacity(): number {
+    return Math.floor(this.shared.capacity / this.elementBytes);
+  }
+
+  /** Elements of content. */
+  get length(): number {
+    this.checkOpen();
+    this.refresh();
+    return this.#seen();
+  }
+
+  /** Everything received and not consumed, oldest element first; length 0 if there is nothing. */
+  content(): A {
+    this.checkOpen();
+    this.refresh();
+    return new this.#View(
+      this.shared.buffer,
+      this.#checkedPlace(),
+      this.#seen() * this.#width,
+    ) as A;
+  }
+
+  /**
+   * Gives the first `count` elements of the content back to the sender.
+   *
+   * @throws {RangeError} `ERR_OUT_OF_RANGE` if there is less content; nothing changes then.
+   */
+  consume(count: number): void {
+    this.checkOpen();
+    if (count > this.#seen()) this.refresh();
+    if (!(Number.isInteger(count) && count >= 0 && count <= this.#seen())) {
+      throw outOfRange('count', `an integer from 0 to ${this.#seen()}`, count);
+    }
+    if (count > 0) this.release(count * this.elementBytes);
+  }
+
+  /**
+   * Lets `take` look at the content, as one slice, and consumes as many elements as it returns. If it
+   * throws, nothing is consumed. Without content it is not called.
+   *
+   * @returns The number of elements consumed.
+   */
+  receive(take: (content: A) => number): number {
+    const content = this.content();
+    if (content.length === 0) return 0;
+    const count = take(content);
+    this.consume(count);
+    return count;
+  }
+
+  /**
+   * Resolves with true once at least `minimum` elements are there, or fewer when the sender has
+   * ended; with false when nothing is left. Errors are those of {@link Receiver.whenReadable}.
+   */
+  whenReadable(minimum: number = 1, options?: WaitOptions): Promise<boolean> {
+    return this.wait(minimum, options);
+  }
+
+  /** Blocks this thread as `whenReadable()` waits; false also after the time-out. For workers. */
+  waitReadable(minimum: number = 1, options?: BlockOptions): boolean {
+    return this.block(minimum, options);
+  }
+
+  /**
+   * What is there, piece by piece, to the end of the stream. A piece is a view of the ring, which is
+   * consumed when the next one is asked for; copy what you want to keep.
+   *
+   * @yields Pieces of content, in order.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<A, void, undefined> {
+    while (await this.whenReadable()) {
+      const content = this.content();
+      try {
+        yield content;
+      } finally {
+        if (!this.closed) this.consume(content.length / this.#width);
+      }
+    }
+  }
+
+  /** A Node stream in object mode: each chunk is an array of elements, copied out of the ring. */
+  get readable(): Readable {
+    this.#stream ??= readable(this, () => this.#takeCopy(), true);
+    return this.#stream;
+  }
+
+  /** A Web stream of arrays of elements, copied out of the ring. */
+  get webReadable(): ReadableStream<A> {
+    return webReadable(this, () => this.#takeCopy());
+  }
+
+  /** @internal */
+  protected override checkMinimum(minimum: number): number {
+    checkInteger('minimum', minimum, 1, this.capacity);
+    return minimum * this.elementBytes;
+  }
+
+  #takeCopy(): A | undefined {
+    const content = this.content();
+    if (content.length === 0) return undefined;
+    const copy = content.slice() as A;
+    this.consume(copy.length / this.#width);
+    return copy;
+  }
+
+  #seen(): number {
+    return Math.floor(this.seen() / this.elementBytes);
+  }
+
+  /** A view must be aligned, which a sender that is not ours may have broken. */
+  #checkedPlace(): number {
+    const place = this.place();
+    if (this.#width === 1 && place % this.elementBytes !== 0) {
+      throw corrupt(`elements of ${this.elementBytes} bytes begin at byte ${place}`);
+    }
+    return place;
+  }
+}

@@ -3,7 +3,6 @@
  */
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -13,26 +12,13 @@ import type { JsonReport } from '#src/cli/relay/report.js';
 
 import { leftovers, relay, relayCommand, relayFolder } from '../support/relay.ts';
 import { withoutUring } from '../support/skip.ts';
+import { asUser, withoutUser } from '../support/user.ts';
 
-const NOBODY = 65_534;
 const CONTENT = Buffer.alloc(3 * 1024 * 1024 + 5, 'content ');
 
-/** A command line that makes an ordinary user of us, with a limit on locked memory. */
-function asUser(memlock: number): string[] {
-  const limit = ['prlimit', `--memlock=${memlock}:${memlock}`];
-  if (process.getuid?.() !== 0) return limit;
-  const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
-  return [...limit, 'setpriv', ...ids];
-}
-
 /** Why that user cannot even start a relay with this limit, or false. */
-function withoutUser(memlock: number): string | false {
-  // Through a shell: what is given away along with the user id must be gone when node is looked for.
-  const shell = ['sh', '-c', 'exec "$0" "$@"'];
-  const [file, ...args] = [...asUser(memlock), ...shell, ...relayCommand(['--help'])];
-  const { status, stderr, error } = spawnSync(file!, args, { encoding: 'utf8' });
-  if (status === 0) return false;
-  return `an ordinary user cannot run this clone here: ${error?.message ?? stderr.slice(0, 500)}`;
+function withoutRelay(memlock: number): string | false {
+  return withoutUser(memlock, relayCommand(['--help']));
 }
 
 /** Relays a file as that user. */
@@ -54,14 +40,14 @@ async function relayAs(
 
 describe('relay as an ordinary user', { skip: withoutUring }, () => {
   it('registers memory where the limit allows it, and says so', async (context) => {
-    const skip = withoutUser(8 << 20);
+    const skip = withoutRelay(8 << 20);
     if (skip) return context.skip(skip);
     const modes = await relayAs(context, 8 << 20, ['--memory', '1M']);
     return assert.deepEqual(modes, { reader: 'registered', writer: 'registered' });
   });
 
   it('uses plain requests for what is beyond the limit, which both sides share', async (context) => {
-    const skip = withoutUser(8 << 20);
+    const skip = withoutRelay(8 << 20);
     if (skip) return context.skip(skip);
     const modes = await relayAs(context, 8 << 20, ['--memory', '6M']);
     // Usually the reader is first; but what an earlier process held may come back in between.
@@ -69,7 +55,7 @@ describe('relay as an ordinary user', { skip: withoutUring }, () => {
   });
 
   it('registers nothing with the limit of old systems', async (context) => {
-    const skip = withoutUser(64 << 10);
+    const skip = withoutRelay(64 << 10);
     if (skip) return context.skip(skip);
     const modes = await relayAs(context, 64 << 10, []);
     // The limit holds for all of the user's processes together, newer Nodes make rings of their own,
@@ -80,7 +66,7 @@ describe('relay as an ordinary user', { skip: withoutUring }, () => {
   });
 
   it('works when nothing may be locked', async (context) => {
-    const skip = withoutUser(0);
+    const skip = withoutRelay(0);
     if (skip) return context.skip(skip);
     const modes = await relayAs(context, 0, []);
     // Kernels from 5.12 to 6.13 give rings to anybody, later ones count them.
@@ -89,7 +75,7 @@ describe('relay as an ordinary user', { skip: withoutUring }, () => {
   });
 
   it('says what it may not read or write', async (context) => {
-    const skip = withoutUser(8 << 20);
+    const skip = withoutRelay(8 << 20);
     if (skip) return context.skip(skip);
     const folder = relayFolder(context);
     mkdirSync(join(folder, 'closed'));

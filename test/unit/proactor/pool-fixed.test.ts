@@ -3,9 +3,11 @@
  */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 
 import { alloc } from 'annulus';
 import { BufferPool } from 'annulus/pool';
@@ -150,6 +152,31 @@ describe('a slab of a pool', { skip }, () => {
     const two = await under;
     assert.ok(content.subarray(page, 2 * page).equals(two.bytes));
     for (const bytes of [one, two, large]) bytes.release();
+    await pool.close();
+  });
+
+  it('is given up with the thread that registered it, however that ends', async (test) => {
+    const { fd } = file(test);
+    const pool = poolOf(8);
+    const worker = new Worker(
+      `const { parentPort, workerData } = require('node:worker_threads');
+       const { BufferPool } = require('annulus/pool');
+       const { Proactor } = require('annulus/proactor');
+       const pool = BufferPool.attach(workerData.handle);
+       new Proactor().read(workerData.fd, pool, { position: 0 }).then(() => {
+         parentPort.postMessage(pool.stats.registeredSlabs);
+       });
+       setInterval(() => pool, 1000);`,
+      { eval: true, workerData: { fd, handle: pool.handle } },
+    );
+    const [registered] = (await once(worker, 'message')) as [number];
+    assert.deepEqual([registered, pool.stats.registeredSlabs], [1, 0]);
+    pool.trim();
+    assert.equal(pool.stats.resident, 8 * page, 'the kernel has it for the other thread');
+    await worker.terminate();
+    while (pool.stats.used > 0) await setTimeout(1);
+    pool.trim();
+    assert.equal(pool.stats.resident, 0);
     await pool.close();
   });
 

@@ -2,12 +2,14 @@
  * Files in memory that rings are made of.
  */
 import { ERRNO, invalidArgValue, SystemError } from '../sys/errors.ts';
-import { close, ftruncate, memfdCreate, syscall } from '../sys/linux.ts';
+import { close, ftruncate, memfdCreate, resourceLimit, RLIMIT, syscall } from '../sys/linux.ts';
 import { openSharedFile } from '../sys/shared-files.ts';
 import type { Backing } from './runs.ts';
 
 /** What a ring's memory is: anonymous (`memfd_create()`), or shared memory of POSIX (`shm_open()`). */
 export type RingBacking = 'memfd' | 'posix';
+
+const RLIMIT_FSIZE = 1;
 
 const KINDS: ReadonlySet<unknown> = new Set(['memfd', 'posix', undefined]);
 
@@ -31,16 +33,17 @@ export function checkBacking(kind: RingBacking | undefined): void {
 
 /** Creates a file in memory with room for `bytes`; of POSIX if asked for, or if there is no other. */
 export function openBacking(kind: RingBacking | undefined, bytes: number): OpenBacking {
-  if (kind !== 'posix') {
-    try {
-      return openMemfd(bytes);
-    } catch (error) {
-      // No such call before Linux 3.17, and in emulations of Linux.
-      if (kind === 'memfd' || !(error instanceof SystemError) || error.errno !== ERRNO.ENOSYS) {
-        throw error;
-      }
-    }
+  try {
+    return kind === 'posix' ? openPosix(bytes) : openMemfd(bytes);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    // No such call before Linux 3.17, and in emulations of Linux.
+    if (error.errno === ERRNO.ENOSYS && kind === undefined) return openPosix(bytes);
+    throw explained(error, bytes);
   }
+}
+
+function openPosix(bytes: number): OpenBacking {
   return { fd: openSharedFile(bytes), file: { size: bytes, reserved: true } };
 }
 
@@ -56,4 +59,20 @@ function openMemfd(bytes: number): OpenBacking {
     close(fd);
     throw error;
   }
+}
+
+/** The error with the limit that was hit, if that is what happened. */
+function explained(error: SystemError, bytes: number): SystemError {
+  const { errno, syscall, path } = error;
+  if (errno === ERRNO.EMFILE) {
+    const limit = resourceLimit(RLIMIT.NOFILE).soft;
+    const message = `too many open files; RLIMIT_NOFILE is ${limit}, and a ring needs one for a moment`;
+    return new SystemError(errno, syscall, { message, path, cause: error });
+  }
+  if (errno === ERRNO.EFBIG) {
+    const limit = resourceLimit(RLIMIT_FSIZE).soft;
+    const message = `RLIMIT_FSIZE is ${limit}, which bounds files in memory too; ${bytes} bytes are needed`;
+    return new SystemError(errno, syscall, { message, path, cause: error });
+  }
+  return error;
 }

@@ -136,6 +136,7 @@ export const ERRNO = {
   EINVAL: -22,
   ENFILE: -23,
   EMFILE: -24,
+  EFBIG: -27,
   ENOSPC: -28,
   EPIPE: -32,
   ENOSYS: -38,

@@ -23,7 +23,8 @@
  * **No run is forgotten.** A thread stores its mark, then looks at the tail. If the tail has not come to
  * its run, some run before it is not marked yet, or whoever marked that is still at step 4 and has not
  * looked at the mark of this one: it stores its own mark before it loads ours, as we do, so at least
- * one of the two sees the other's, and goes on over both. It then enters the kernel for both.
+ * one of the two sees the other's, and goes on over both. It then enters the kernel for both, even if
+ * its own run was consumed meanwhile.
  *
  * **A mark is never mistaken.** It is valid where `0 < mark - tail <= size`. Every slot of a run gets a
  * mark, the inner ones `first`, which is valid nowhere in this lap or the next; so every slot was
@@ -75,6 +76,8 @@ export class Submission {
   private readonly runs: Int32Array;
   private runHead = 0;
   private runTail = 0;
+  /** How far this thread has moved the kernel's tail: it enters for that, whoever's runs it has. */
+  private movedTo = 0;
 
   constructor(memory: SharedMemory, layout: Layout, member: number, ownerBits: number) {
     const { offsets, rings, sqes, tables, control } = memory;
@@ -150,6 +153,13 @@ export class Submission {
     return true;
   }
 
+  /** Whether this thread is to enter the kernel: for own runs, or others it moved the tail over. */
+  get isDue(): boolean {
+    if (this.pending <= 0) return false;
+    if (!this.reclaim()) return true;
+    return ((Atomics.load(this.ring, this.headIndex) - this.movedTo) | 0) < 0;
+  }
+
   /** Positions the kernel may consume now and has not. */
   get pending(): number {
     return (Atomics.load(this.ring, this.tailIndex) - Atomics.load(this.ring, this.headIndex)) | 0;
@@ -170,6 +180,7 @@ export class Submission {
       if (ahead <= 0 || ahead > arrayMask + 1) return;
       // SYNC POINT: release. Fails if another thread has moved it, which then looks further itself.
       const seen = Atomics.compareExchange(ring, tailIndex, tail, end);
+      if (seen === tail) this.movedTo = end;
       tail = seen === tail ? end : seen;
     }
   }

@@ -1,0 +1,9 @@
+/**
+ * The protocols of a shared ring in every interleaving: each request comes to the kernel once and each
+ * completion to its owner once, and nobody waits for ever. Each part that is taken away makes one of
+ * these untrue.
+ */
+
+import { describeModel } from './support/model.js';
+
+describeModel('shared-ring-submission', 'the model of how threads share a submission queue');

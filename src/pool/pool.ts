@@ -181,6 +181,7 @@ export class BufferPool {
         socket: this.#membership.open(),
       } as const;
       this.#handle = handle;
+      if (this.#timer === undefined) this.#arm();
     }
     return this.#handle;
   }
@@ -498,6 +499,8 @@ export class BufferPool {
   #free(hold: Hold): void {
     this.#ledger.giveBack(hold.slot, hold.parcel);
     this.#forget(hold);
+    // Housekeeping may have come while the run was held.
+    if (this.#timer === undefined) this.#arm();
     if (this.#ledger.told.length > 0) this.#deliver();
   }
 
@@ -653,6 +656,7 @@ export class BufferPool {
   }
 
   #arm(): void {
+    if (this.#ended) return;
     const { trimAfter } = this.#settings;
     const delay = Number.isFinite(trimAfter) ? trimAfter : SETTLE_MS;
     this.#timer = setTimeout(() => this.#keepHouse(), delay).unref();
@@ -670,8 +674,9 @@ export class BufferPool {
     if (this.#membership.serial !== HOME) return;
     this.#ledger.shrinkTo(geometry.pages(words[HEAD.RECENT_PEAK]!));
     // Once more later: what was needed in this interval may not be in the next.
+    // What other threads use is released without this one's knowing.
     const idle = words[HEAD.RESIDENT_PAGES]! > geometry.pages(words[HEAD.USED]!);
-    if (idle && this.#timer === undefined) this.#arm();
+    if ((idle || this.#ledger.shared) && this.#timer === undefined) this.#arm();
   }
 
   #publish(event: BufferPoolEvent['event']): void {

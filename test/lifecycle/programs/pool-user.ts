@@ -5,7 +5,8 @@
 import { openSync, readSync } from 'node:fs';
 
 import { BufferPool } from 'annulus/pool';
-import { PooledBytes, Proactor } from 'annulus/proactor';
+import { Proactor } from 'annulus/proactor';
+import type { PooledBytes } from 'annulus/proactor';
 import { pageSize } from '#src/sys/linux.js';
 
 const bufferSize = pageSize();

@@ -167,6 +167,17 @@ describe('the memory of a pool', () => {
     await pool.close();
   });
 
+  it('goes back by itself, too, when it was held for long', async () => {
+    const pool = new BufferPool({ bufferSize: page, maxMemory: 8 * page, trimAfter: 1 });
+    const run = pool.tryAllocate(8)!;
+    fill(run);
+    await setTimeout(20);
+    assert.equal(pool.stats.resident, 8 * page);
+    run.release();
+    while (pool.stats.resident > 0) await setTimeout(1);
+    await pool.close();
+  });
+
   it('goes back as a whole where slots share pages', async () => {
     const pool = new BufferPool({ bufferSize: 64, maxMemory: MIB, trimAfter: Infinity });
     const runs = Array.from({ length: 16_384 }, () => pool.tryAllocate(1)!);

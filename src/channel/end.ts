@@ -107,6 +107,11 @@ export abstract class End {
     this.link = this.connect(fds);
   }
 
+  /** @internal Whether content and room are always one piece. */
+  get isMirrored(): boolean {
+    return this.shared.mirrored;
+  }
+
   /** The ring's memory once, without its mirror; what to register as a fixed buffer. */
   get memory(): Uint8Array {
     const { buffer, headerBytes, capacity } = this.shared;

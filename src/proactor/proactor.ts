@@ -2,6 +2,7 @@
  * Proactor: io_uring requests as promises. Requests made in one turn of the event loop reach the
  * kernel in one call.
  */
+import type { Receiver, Sender } from '../channel/index.ts';
 import { regionOf, Region } from '../memory/region.ts';
 import { Allocation } from '../pool/allocation.ts';
 import { BufferPool } from '../pool/pool.ts';
@@ -15,6 +16,8 @@ import type { FileStatus } from '../uring/statx.ts';
 import type { RequestOptions } from './attachment.ts';
 import { Acceptor } from './acceptor.ts';
 import { plainBytes } from './bounce.ts';
+import { drainChannel, fillChannel } from './channels.ts';
+import type { ChannelTransferOptions } from './channels.ts';
 import { Engine } from './engine.ts';
 import type { ProactorOptions } from './engine.ts';
 import { FixedTable } from './fixed-table.ts';
@@ -200,6 +203,46 @@ export class Proactor extends Engine {
     options?: PoolReadOptions,
   ): AsyncGenerator<PooledBytes, void, undefined> {
     return this.reads.readMany(OP.RECV, fd, pool, options);
+  }
+
+  /**
+   * Reads from a file, pipe or socket straight into a channel, until the end of what is read. It does
+   * not end the channel: more may follow. Linux 5.6.
+   *
+   * What was read before an error is committed. An end of the stream is `length` or no more data.
+   *
+   * @returns The bytes moved.
+   * @throws {SystemError} What reading failed with.
+   * @throws {AnnulusError} `ERR_ANNULUS_PEER_CLOSED` or `ERR_ANNULUS_PEER_DIED` if nobody receives.
+   *
+   * @example
+   * ```ts
+   * await io.fillChannel(fd, channel.sender, { position: 0 });
+   * channel.sender.end();
+   * ```
+   */
+  fillChannel(fd: Fd, sender: Sender, options?: ChannelTransferOptions): Promise<number> {
+    return fillChannel(this, fd, sender, options);
+  }
+
+  /**
+   * Writes what comes out of a channel straight to a file, pipe or socket, until the channel ends.
+   * Linux 5.6.
+   *
+   * What was not written stays in the channel, after an error too.
+   *
+   * @returns The bytes moved.
+   * @throws {SystemError} What writing failed with.
+   * @throws {AnnulusError} `ERR_ANNULUS_PEER_CLOSED` or `ERR_ANNULUS_PEER_DIED` if the sender did not
+   *   end its stream.
+   *
+   * @example
+   * ```ts
+   * const bytes = await io.drainChannel(channel.receiver, fd, { position: 0 });
+   * ```
+   */
+  drainChannel(receiver: Receiver, fd: Fd, options?: ChannelTransferOptions): Promise<number> {
+    return drainChannel(this, fd, receiver, options);
   }
 
   /** `read()` into registered memory. Linux 5.1. */

@@ -4,7 +4,7 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -25,10 +25,22 @@ export function blockingSockets(): [number, number] {
 
 /** A pipe open in both directions on one descriptor. */
 export function blockingPipe(): number {
+  return withNamedPipe((path) => openSync(path, 'r+'));
+}
+
+/** The two ends of a pipe, neither of which blocks. */
+export function openPipe(): { read: number; write: number } {
+  return withNamedPipe((path) => ({
+    read: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
+    write: openSync(path, constants.O_WRONLY | constants.O_NONBLOCK),
+  }));
+}
+
+function withNamedPipe<T>(open: (path: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), 'annulus-pipe-'));
   try {
     execFileSync('mkfifo', [join(folder, 'pipe')]);
-    return openSync(join(folder, 'pipe'), 'r+');
+    return open(join(folder, 'pipe'));
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { MirroredRing } from '../../memory/index.ts';
 import { failed } from '../failure.ts';
 import type { FileIo } from './file-io.ts';
-import { Flight } from './flight.ts';
+import { Flight } from '../../proactor/flight.ts';
 import { pieceLimits } from './limits.ts';
 import { OpenAhead } from './open-ahead.ts';
 

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 
 import type { Sender } from '../../channel/index.ts';
 import { alloc } from '../../memory/index.ts';
+import { Flight } from '../../proactor/flight.ts';
 import { failed, CommandError } from '../failure.ts';
 import type { FileIo } from './file-io.ts';
-import { Flight } from './flight.ts';
 import { encodeHeader, headerBytes, KIND } from './frame.ts';
 import type { Header } from './frame.ts';
 import { pieceLimits } from './limits.ts';

@@ -7,9 +7,9 @@ import { chmodSync, closeSync, constants, fchmodSync, mkdirSync, symlinkSync } f
 import { join } from 'node:path';
 
 import type { Receiver } from '../../channel/index.ts';
+import { Flight } from '../../proactor/flight.ts';
 import { failed } from '../failure.ts';
 import type { FileIo } from './file-io.ts';
-import { Flight } from './flight.ts';
 import { decodeHeader, FIXED_BYTES, KIND, wholeHeaderBytes } from './frame.ts';
 import type { Header } from './frame.ts';
 import { pieceLimits } from './limits.ts';

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { Flight } from '#src/cli/relay/flight.js';
+import { Flight } from '#src/proactor/flight.js';
 import { decodeHeader, encodeHeader, headerBytes, KIND } from '#src/cli/relay/frame.js';
 import type { Header } from '#src/cli/relay/frame.js';
 import { wholeHeaderBytes } from '#src/cli/relay/frame.js';

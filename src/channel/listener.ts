@@ -266,10 +266,13 @@ export class ChannelListener<
     this.#watch = undefined;
   }
 
-  /** Whoever waits for a connection keeps the process alive. */
+  /** Whoever waits for a connection keeps the process alive: all that leads to one does, then. */
   #keepAlive(): void {
-    if (this.#takers.length > 0) this.#watch?.ref();
-    else this.#watch?.unref();
+    const guests = [...this.#guests].map(({ watch }) => watch);
+    for (const one of [this.#watch, this.#rest, ...guests]) {
+      if (this.#takers.length > 0) one?.ref();
+      else one?.unref();
+    }
   }
 
   /** Takes whoever waits in the kernel, as far as there is room. */
@@ -291,7 +294,7 @@ export class ChannelListener<
       this.#rest = undefined;
       this.#open();
     }, REST_MS);
-    if (this.#takers.length === 0) this.#rest.unref();
+    this.#keepAlive();
     this.#onRefused?.(error, undefined);
   }
 
@@ -320,6 +323,7 @@ export class ChannelListener<
     guest.watch = this.#waiter.watch(fd, WATCH.READABLE | WATCH.DISCONNECT, () =>
       this.#hear(guest),
     );
+    this.#keepAlive();
   }
 
   #hear(guest: Guest): void {

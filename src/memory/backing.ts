@@ -63,16 +63,22 @@ function openMemfd(bytes: number): OpenBacking {
 
 /** The error with the limit that was hit, if that is what happened. */
 function explained(error: SystemError, bytes: number): SystemError {
-  const { errno, syscall, path } = error;
-  if (errno === ERRNO.EMFILE) {
-    const limit = resourceLimit(RLIMIT.NOFILE).soft;
-    const message = `too many open files; RLIMIT_NOFILE is ${limit}, and a ring needs one for a moment`;
-    return new SystemError(errno, syscall, { message, path, cause: error });
+  const message = explainLimit(error.errno, bytes);
+  if (message === undefined) return error;
+  return new SystemError(error.errno, error.syscall, { message, path: error.path, cause: error });
+}
+
+function explainLimit(errno: number, bytes: number): string | undefined {
+  switch (errno) {
+    case ERRNO.EMFILE: {
+      const limit = resourceLimit(RLIMIT.NOFILE).soft;
+      return `too many open files; RLIMIT_NOFILE is ${limit}, and a ring needs one for a moment`;
+    }
+    case ERRNO.EFBIG: {
+      const limit = resourceLimit(RLIMIT_FSIZE).soft;
+      return `RLIMIT_FSIZE is ${limit}, which bounds files in memory too; ${bytes} bytes are needed`;
+    }
+    default:
+      return undefined;
   }
-  if (errno === ERRNO.EFBIG) {
-    const limit = resourceLimit(RLIMIT_FSIZE).soft;
-    const message = `RLIMIT_FSIZE is ${limit}, which bounds files in memory too; ${bytes} bytes are needed`;
-    return new SystemError(errno, syscall, { message, path, cause: error });
-  }
-  return error;
 }

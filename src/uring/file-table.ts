@@ -36,13 +36,13 @@ export class FileTable {
 
   /** The slot of a handle; throws if it is of another ring, or its slot has another file now. */
   slotOf(file: FixedFile): number {
+    if (!(file instanceof FixedFile)) throw invalidArgType('fd', 'a number or a FixedFile', file);
     const { index } = file;
     if (this.#current[index] === file.generation && file.table === this) return index;
     throw this.#stale(file);
   }
 
-  #stale(file: unknown): Error {
-    if (!(file instanceof FixedFile)) return invalidArgType('fd', 'a number or a FixedFile', file);
+  #stale(file: FixedFile): Error {
     const reason =
       file.table === this
         ? 'was closed, replaced or unregistered since this FixedFile was made'

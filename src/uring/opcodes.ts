@@ -83,10 +83,15 @@ const ROWS = [
   [
     'READ',
     '5.6',
-    'read readSelect',
+    'read readSelect readIntegrity',
     'fd; off: position; addr, len: memory; flags: RWF; buf_group; attr',
   ],
-  ['WRITE', '5.6', 'write', 'fd; off: position; addr, len: memory; flags: RWF; attr'],
+  [
+    'WRITE',
+    '5.6',
+    'write writeIntegrity',
+    'fd; off: position; addr, len: memory; flags: RWF; attr',
+  ],
   ['FADVISE', '5.6', 'fadvise', 'fd; off: start; addr or len: length; flags: FADVISE'],
   ['MADVISE', '5.6', 'madvise', 'addr: memory; len or off: length; flags: MADVISE'],
   [

@@ -4,7 +4,13 @@
  */
 import { CQE, FILE_INDEX, MSG, MSG_RING, NOP, SETUP, SQE_WORD as W } from '../../sys/abi.ts';
 import { URING_CMD } from '../../sys/abi.ts';
-import { AnnulusError, checkInteger, invalidArgValue, outOfRange } from '../../sys/errors.ts';
+import {
+  AnnulusError,
+  checkInteger,
+  invalidArgType,
+  invalidArgValue,
+  outOfRange,
+} from '../../sys/errors.ts';
 import { requireRegion } from '../../memory/region.ts';
 import { FixedBuffer } from '../descriptors.ts';
 import type { Fd, FixedFile, Memory } from '../descriptors.ts';
@@ -263,9 +269,13 @@ export function ringOf(target: RingTarget): number {
     checkInteger('target', target, 0, MAX_TOKEN);
     return target;
   }
+  if (typeof target !== 'object' || target === null) {
+    throw invalidArgType('target', 'a ring or a descriptor', target);
+  }
   if (target.closed) {
     throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The ring the message is for is closed.');
   }
+  checkInteger('target.fd', target.fd, 0, MAX_TOKEN);
   return target.fd;
 }
 

@@ -6,11 +6,10 @@
  */
 import { CONTROL } from '../../sys/native.ts';
 import { FEATURE, SETUP, SQE, SQE_WORD as W } from '../../sys/abi.ts';
-import { AnnulusError, checkInteger, invalidArgType } from '../../sys/errors.ts';
+import { AnnulusError, checkInteger } from '../../sys/errors.ts';
 import { invalidState, outOfRange } from '../../sys/errors.ts';
 import { pins } from '../../memory/pins.ts';
 import { regionOf, Region, requireRegion } from '../../memory/region.ts';
-import { FixedFile } from '../descriptors.ts';
 import type { Fd, FixedBuffer, Memory, MemoryRange } from '../descriptors.ts';
 import { FileTable } from '../file-table.ts';
 import { Holds, SKIPPED } from '../holds.ts';
@@ -398,7 +397,10 @@ export abstract class RequestQueue {
 
   /** @internal */
   protected checkToken(token: number): void {
-    if ((token | 0) !== token || token < 0) checkInteger('token', token, 0, MAX_TOKEN);
+    // A BigInt has no bits in common with numbers: it must not meet `|`.
+    if (typeof token !== 'number' || (token | 0) !== token || token < 0) {
+      checkInteger('token', token, 0, MAX_TOKEN);
+    }
   }
 
   /**
@@ -417,7 +419,6 @@ export abstract class RequestQueue {
       if ((fd | 0) !== fd || fd < 0) checkInteger('fd', fd, 0, MAX_TOKEN);
       return fd;
     }
-    if (!(fd instanceof FixedFile)) throw invalidArgType('fd', 'a number or a FixedFile', fd);
     return this.files.slotOf(fd);
   }
 

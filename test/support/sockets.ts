@@ -94,6 +94,11 @@ export class Sockets {
     closeSync(fd);
   }
 
+  /** Has nothing closed that is closed already. */
+  forget(fd: number): void {
+    this.#fds.delete(fd);
+  }
+
   /** A new socket. */
   open(family: number = AF.INET, type: number = SOCK.STREAM): number {
     return this.own(runOne(this.#ring, (token) => this.#ring.socket(token, family, type)));

@@ -225,12 +225,15 @@ export class Claims {
     const { words, marks, mask } = this;
     const at = this.layout.memberAt(of);
     const count = words[at + COUNT]!;
-    if (count === 0 || words[at + MARKED] === 1) return false;
-    const first = words[at + FROM]!;
-    for (let i = 1; i < count; i++) marks[(first + i) & mask] = first;
-    // SYNC POINT: release, what is sent is in the inboxes when the mark is seen.
-    Atomics.store(marks, first & mask, (first + count) | 0);
-    words[at + MARKED] = 1;
+    if (count === 0) return false;
+    if (words[at + MARKED] !== 1) {
+      const first = words[at + FROM]!;
+      for (let i = 1; i < count; i++) marks[(first + i) & mask] = first;
+      // SYNC POINT: release, what is sent is in the inboxes when the mark is seen.
+      Atomics.store(marks, first & mask, (first + count) | 0);
+      words[at + MARKED] = 1;
+    }
+    // Of a member that has ended, the mark may be there and DELIVERED not moved.
     return this.moveDelivered();
   }
 

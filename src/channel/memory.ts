@@ -14,6 +14,7 @@ import {
   SEAL,
   toPages,
 } from '../sys/linux.ts';
+import { mapMirrored } from '../memory/mirror.ts';
 import { Region } from '../memory/region.ts';
 import {
   FRAME_ALIGNMENT,
@@ -167,7 +168,7 @@ export function initializeFile(
 ): ChannelMemory {
   if ((getSeals(memfd) & SEALS) !== SEALS) addSeals(memfd, SEALS);
   const geometry = geometryOf(memfd);
-  const region = mapMemory(memfd, geometry);
+  const region = mapMirrored(memfd, geometry.capacity, geometry.headerBytes);
   try {
     if (options.lock === true) lockMemory(region.bytes);
     writeHeader(region.buffer, geometry, format, MEMORY.MIRRORED);
@@ -192,7 +193,7 @@ export function openMemory(memfd: number): ChannelMemory {
     throw corrupt('its memory is not sealed against a change of size');
   }
   const geometry = geometryOf(memfd);
-  const region = mapMemory(memfd, geometry);
+  const region = mapMirrored(memfd, geometry.capacity, geometry.headerBytes);
   try {
     return owned(region, geometry, readHeader(region.buffer, geometry, MEMORY.MIRRORED));
   } catch (error) {
@@ -309,13 +310,6 @@ function checkFormat({ mode, unit, kind, signal }: Format, capacity: number): vo
   if (!known || !unitFits || kind < 0) {
     throw corrupt(`its header says mode ${mode}, unit ${unit}, kind ${kind}, signal ${signal}`);
   }
-}
-
-function mapMemory(fd: number, { headerBytes, capacity }: Geometry): Region {
-  return Region.map(headerBytes + 2 * capacity, [
-    { at: 0, length: headerBytes + capacity, fd, offset: 0 },
-    { at: headerBytes + capacity, length: capacity, fd, offset: headerBytes },
-  ]);
 }
 
 /** Bytes a channel of `capacity` really has where memory comes in ordinary pages. */

@@ -4,7 +4,11 @@ import type { BenchmarkCase } from '../harness/types.ts';
 
 const LENGTHS = [1, 16, 1024] as const;
 
-export const poolCases: readonly BenchmarkCase[] = [...LENGTHS.map(allocate), contended()];
+export const poolCases: readonly BenchmarkCase[] = [
+  ...LENGTHS.map(allocate),
+  contended(),
+  idleSockets(),
+];
 
 function allocate(buffers: number): BenchmarkCase {
   const options = { buffers };
@@ -34,17 +38,40 @@ function allocate(buffers: number): BenchmarkCase {
 function contended(): BenchmarkCase {
   return {
     name: 'pool.contended',
-    measures: 'requests of 8 tasks for a budget of 2 buffers, held for a turn of the event loop',
-    unit: 'op/s',
-    better: 'higher',
+    measures:
+      'the longest wait in median waits of 8 tasks that share 2 buffers, each held for a turn of the event loop',
+    unit: 'x median',
+    better: 'lower',
     threads: 1,
     placements: ['unpinned', 'pinned'],
+    limit: 2,
     subjects: [
       {
         kind: 'node',
         name: 'annulus',
         script: 'pool/contended-annulus',
         options: { lanes: 8, buffers: 2 },
+      },
+    ],
+  };
+}
+
+function idleSockets(): BenchmarkCase {
+  return {
+    name: 'pool.idleSockets',
+    measures:
+      'what a connection holds, of 10,000 that read through a pool of 64 buffers, beyond its budget',
+    unit: 'B/socket',
+    better: 'lower',
+    threads: 2,
+    placements: ['unpinned'],
+    limit: 3 * 1024,
+    subjects: [
+      {
+        kind: 'node',
+        name: 'annulus',
+        script: 'pool/idle-annulus',
+        options: { sockets: 10_000, buffers: 64 },
       },
     ],
   };

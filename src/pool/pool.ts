@@ -211,6 +211,17 @@ export class BufferPool {
     }
   }
 
+  /** @internal Waits like `allocate()`, until `refuseWaits()` ends all waits of this owner. */
+  waitFor(length: number, options: AllocateOptions, owner: object): Promise<Allocation> {
+    checkOptions(options);
+    return this.#wait(length, options, owner);
+  }
+
+  /** @internal */
+  refuseWaits(owner: object, error: () => Error): void {
+    this.#waits.refuseAll(error, owner);
+  }
+
   /**
    * A run of `length` buffers if the budget has room for it now and nobody waits; else undefined.
    *
@@ -516,11 +527,15 @@ export class BufferPool {
     if (events.hasSubscribers) this.#publish('leak');
   }
 
-  #wait(length: number, options: AllocateOptions | undefined): Promise<Allocation> {
+  #wait(
+    length: number,
+    options: AllocateOptions | undefined,
+    owner?: object,
+  ): Promise<Allocation> {
     if (options?.timeout === 0) throw waitTimedOut(length, 0);
     const trace = this.#leaks.trace();
     const waiter = this.#enqueue(length, options?.priority, false);
-    const promise = this.#waits.add(waiter, length, trace, options);
+    const promise = this.#waits.add(waiter, length, trace, options, owner);
     this.#deliver();
     if (this.#ledger.shared) {
       this.#membership.listen(() => this.#isExpecting());

@@ -39,6 +39,7 @@ interface Wait {
   readonly length: number;
   readonly since: number;
   readonly trace: string | undefined;
+  readonly owner: object | undefined;
   readonly resolve: (allocation: Allocation) => void;
   readonly reject: (reason: Error) => void;
   readonly signal: AbortSignal | undefined;
@@ -95,12 +96,17 @@ export class Waits {
     return { count, min, mean, p50: times.percentile(50), p99: times.percentile(99), max };
   }
 
-  /** A promise that ends with the waiter. */
+  /**
+   * A promise that ends with the waiter.
+   *
+   * @param owner - By whom the wait can be ended, with all others of his.
+   */
   add(
     waiter: number,
     length: number,
     trace: string | undefined,
     options: AllocateOptions | undefined,
+    owner: object | undefined,
   ): Promise<Allocation> {
     const { signal, timeout } = options ?? {};
     return new Promise((resolve, reject) => {
@@ -112,7 +118,8 @@ export class Waits {
           ? undefined
           : setTimeout(() => this.#end(waiter, () => waitTimedOut(length, timeout)), timeout);
       const since = performance.now();
-      this.#waits.set(waiter, { length, since, trace, resolve, reject, signal, onAbort, timer });
+      const wait = { length, since, trace, owner, resolve, reject, signal, onAbort, timer };
+      this.#waits.set(waiter, wait);
     });
   }
 
@@ -129,10 +136,12 @@ export class Waits {
     this.#recorder.record(Math.max(1, Math.round((performance.now() - since) * 1e6)));
   }
 
-  /** Ends all waits by an error; those served meanwhile are kept. */
-  refuseAll(error: () => Error): void {
+  /** Ends all waits, or all of one owner, by an error; those served meanwhile are kept. */
+  refuseAll(error: () => Error, owner?: object): void {
     // Newest first: taking an earlier one out of the queue would serve those behind it.
-    for (const waiter of [...this.#waits.keys()].toReversed()) this.#end(waiter, error);
+    for (const [waiter, wait] of [...this.#waits].toReversed()) {
+      if (owner === undefined || wait.owner === owner) this.#end(waiter, error);
+    }
   }
 
   #serve(wait: Wait, slot: number): void {

@@ -10,7 +10,7 @@
  * ring has, the budget has lost while nothing arrives; what it has not makes the request fail, and
  * these same steps follow. And it is no faster: docs/pool.md has the figures.
  */
-import { AbortError, AnnulusError, checkInteger, ERRNO, SystemError } from '../sys/errors.ts';
+import { AnnulusError, checkInteger, ERRNO, SystemError } from '../sys/errors.ts';
 import { isSeekable } from '../sys/linux.ts';
 import { MSG_FLAG, RWF } from '../sys/abi.ts';
 import type { Allocation } from '../pool/allocation.ts';
@@ -21,6 +21,7 @@ import type { Ring } from '../uring/ring.ts';
 import type { Attachment, RequestOptions } from './attachment.ts';
 import type { Prepare } from './engine.ts';
 import { closedError } from './engine.ts';
+import { PoolParts } from './pool-parts.ts';
 import { PooledBytes } from './pooled-bytes.ts';
 import type { PooledMemory, PooledRange } from './pooled-memory.ts';
 import type { Reject, Resolve } from './slots.ts';
@@ -89,7 +90,7 @@ const NO_WAIT: PooledRange = { flags: RWF.NOWAIT };
 class PoolRead {
   readonly #op: number;
   readonly #fd: Fd;
-  readonly #pool: BufferPool;
+  readonly pool: BufferPool;
   readonly #position: number;
   readonly #io: PoolRequester;
   readonly #options: PoolFileReadOptions | undefined;
@@ -100,8 +101,6 @@ class PoolRead {
   readonly #until: number;
   /** Whether it may not wait while it holds memory. */
   #waitless: boolean;
-  /** Ends the wait for the pool. */
-  #stop: AbortController | undefined = undefined;
 
   constructor(
     io: PoolRequester,
@@ -114,7 +113,7 @@ class PoolRead {
     this.#waiting = waiting;
     this.#op = op;
     this.#fd = fd;
-    this.#pool = pool;
+    this.pool = pool;
     this.#position = options?.position ?? -1;
     this.#options = options;
     this.#waitless = this.#position < 0;
@@ -127,11 +126,6 @@ class PoolRead {
   start(): void {
     if (this.#waitless) this.#await(this.#options);
     else this.#allocate();
-  }
-
-  /** Ends a wait for the pool. */
-  stop(reason: unknown): void {
-    this.#stop?.abort(reason);
   }
 
   /** Waits until there is something to read. */
@@ -150,7 +144,7 @@ class PoolRead {
 
   #allocate(): void {
     try {
-      const run = this.#pool.tryAllocate(this.#length);
+      const run = this.pool.tryAllocate(this.#length);
       if (run === undefined) this.#waitForRoom();
       else this.#fill(run);
     } catch (error) {
@@ -164,27 +158,19 @@ class PoolRead {
       this.#reject(this.#timedOut());
       return;
     }
-    const stop = new AbortController();
-    this.#stop = stop;
     const { signal, priority } = this.#options ?? {};
-    const onAbort = (): void => stop.abort(new AbortError(signal?.reason));
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (signal?.aborted === true) onAbort();
-    this.#waiting.add(this);
     const timeout = left > LONGEST_WAIT ? undefined : left;
-    const settled = (): void => {
-      this.#waiting.delete(this);
-      this.#stop = undefined;
-      signal?.removeEventListener('abort', onAbort);
-    };
-    this.#pool.allocate(this.#length, { signal: stop.signal, timeout, priority }).then(
+    const owner = this.#waiting;
+    const wait = this.pool.waitFor(this.#length, { signal, timeout, priority }, owner);
+    owner.add(this);
+    wait.then(
       (run) => {
-        settled();
+        owner.delete(this);
         this.#fill(run);
       },
       (error: unknown) => {
-        settled();
-        this.#reject(stop.signal.aborted ? stop.signal.reason : error);
+        owner.delete(this);
+        this.#reject(error);
       },
     );
   }
@@ -300,25 +286,20 @@ export class PoolReads {
     });
   }
 
-  /**
-   * Reads again and again, until the end. Between two reads it holds nothing.
-   *
-   * @yields What one read has brought.
-   */
-  async *readMany(
-    ...[op, fd, pool, options]: PoolReadArguments
-  ): AsyncGenerator<PooledBytes, void, undefined> {
-    let position = options?.position ?? -1;
-    for (;;) {
-      const bytes = await this.read(op, fd, pool, { ...options, position });
-      if (bytes.length === 0) return;
-      if (position >= 0) position += bytes.length;
-      yield bytes;
+  /** Reads again and again, until the end. Between two reads it holds nothing. */
+  readMany(...[op, fd, pool, options]: PoolReadArguments): PoolParts {
+    if (options?.position === undefined) {
+      return new PoolParts(() => this.read(op, fd, pool, options), -1);
     }
+    const read = (position: number): Promise<PooledBytes> =>
+      this.read(op, fd, pool, { ...options, position });
+    return new PoolParts(read, options.position);
   }
 
   /** The proactor closes: nobody waits for a pool any more. */
   close(): void {
-    for (const read of this.#waiting) read.stop(closedError());
+    for (const pool of new Set([...this.#waiting].map((read) => read.pool))) {
+      pool.refuseWaits(this.#waiting, closedError);
+    }
   }
 }

@@ -185,14 +185,12 @@ export class Proactor extends Engine {
    * ```ts
    * for await (using part of io.readMany(fd, pool, { position: 0 })) hash.update(part.bytes);
    * ```
-   *
-   * @yields What one read has brought.
    */
   readMany(
     fd: Fd,
     pool: BufferPool,
     options?: PoolFileReadOptions,
-  ): AsyncGenerator<PooledBytes, void, undefined> {
+  ): AsyncIterableIterator<PooledBytes> {
     return this.reads.readMany(OP.READ, fd, pool, options);
   }
 
@@ -201,7 +199,7 @@ export class Proactor extends Engine {
     fd: Fd,
     pool: BufferPool,
     options?: PoolReadOptions,
-  ): AsyncGenerator<PooledBytes, void, undefined> {
+  ): AsyncIterableIterator<PooledBytes> {
     return this.reads.readMany(OP.RECV, fd, pool, options);
   }
 

@@ -157,6 +157,30 @@ describe('a read into a pool', { skip: withoutUring }, () => {
     nothingHeld(pool);
   });
 
+  it('takes those who ask for parts in their order, until one leaves', async () => {
+    using folder = new Folder();
+    await using io = new Proactor();
+    const pool = poolOf(4);
+    const fd = folder.open('0123456789');
+    const parts = io.readMany(fd, pool, { position: 4 });
+    const results = await Promise.all([parts.next(), parts.next(), parts.next()]);
+    assert.deepEqual(
+      results.map(({ value }) => value && textOf(value)),
+      ['456789', undefined, undefined],
+    );
+    results[0]!.value?.release();
+    const left = io.readMany(fd, pool, { position: 0 });
+    for await (const part of left) {
+      part.release();
+      break;
+    }
+    assert.deepEqual(await left.next(), { done: true, value: undefined });
+    const failing = io.readMany(100_000, pool);
+    await assert.rejects(failing.next(), { code: 'EBADF' });
+    assert.equal((await failing.next()).done, true);
+    nothingHeld(pool);
+  });
+
   it('leaves the data to another reader, and holds nothing again', async () => {
     using sockets = new Sockets();
     await using io = new Proactor();

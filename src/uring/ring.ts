@@ -356,6 +356,8 @@ export class Ring extends CommandRequests {
     while (this.inFlight > 0) {
       if (performance.now() >= until) return false;
       cancelEverything(this.memory.name);
+      // That does not find what the poller's worker threads run; a request that the poller runs does.
+      if (this.#sqPoll && this.hasSpace(1)) this.cancelAll(0);
       try {
         this.#enterAsTold(1, CLOSE_STEP);
       } catch {

@@ -18,7 +18,9 @@ export interface SyncCancelTarget extends CancelTarget {
 export abstract class CancelRegistrations extends MemoryRegistrations {
   /**
    * Ends requests without preparing one for it. Completions of those that were waiting are there when
-   * it returns. For one that is running it waits; with `all` it does not. Linux 6.0.
+   * it returns. For one that is running it waits; with `all` it does not. With `SETUP.SQPOLL` it does
+   * not find what the kernel's worker threads run (Linux 6.18): `cancelAll()` and its like do.
+   * Linux 6.0.
    *
    * @returns How many there were.
    * @throws {SystemError} `ETIME` if one is still running when the time is over.

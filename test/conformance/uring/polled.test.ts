@@ -11,7 +11,8 @@ import { alloc, Region } from 'annulus';
 import { ENTER, Ring, SETUP, SQ } from 'annulus/uring';
 
 import { pair } from '../../unit/support/pair.ts';
-import { DEFERRED, finish, needs, runOne } from '../../support/uring.ts';
+import { blockingPipe, closeAll } from '../../support/pipes.ts';
+import { DEFERRED, finish, needs, runOne, take } from '../../support/uring.ts';
 
 /** Entries run so far by a poller that takes its time. */
 function polled(idle: number = 100): Ring {
@@ -79,6 +80,26 @@ describe('hazard 21: SQPOLL', needs(), () => {
     assert.equal(ring.submitAndWait(1, { timeout: 5 }), 1);
     assert.equal(ring.ready, 0);
   });
+
+  it(
+    'hazard 18: sqpoll: closing ends what a worker thread of the poller runs',
+    needs('TEE'),
+    () => {
+      const pipes = [blockingPipe(), blockingPipe()] as const;
+      const ring = polled();
+      // Waits in a worker thread for something to copy.
+      ring.tee(1, ...pipes, 16);
+      ring.nop(2);
+      assert.deepEqual(
+        take(ring).map(({ token }) => token),
+        [2],
+      );
+      assert.equal(ring.inFlight, 1);
+      ring.close();
+      assert.equal(ring.stats.inFlight, 0);
+      closeAll(pipes);
+    },
+  );
 
   it('the flags of waking and waiting are those of the header', () => {
     assert.deepEqual([SQ.NEED_WAKEUP, ENTER.SQ_WAKEUP, ENTER.SQ_WAIT], [1, 2, 4]);

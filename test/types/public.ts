@@ -3,10 +3,13 @@
  * this test, whenever tests are built; nothing of it is executed.
  */
 
+import type { Readable, Writable } from 'node:stream';
+
 import { AnnulusError, MirroredRing, probe, Proactor, Region } from 'annulus';
 import type { alloc, AnnulusErrorCode, Probe, Ring, SystemError } from 'annulus';
 import { Channel, Receiver, Sender } from 'annulus/channel';
 import type { ChannelHandle, Role, StdioEntry, Waiter } from 'annulus/channel';
+import type { MirroredRingOptions, RingTransferOptions } from 'annulus/memory';
 import type { Batching, Listener, PositionedFile } from 'annulus/proactor';
 import { BufferPool } from 'annulus/pool';
 import type { Allocation, AllocationHandle, BufferPoolHandle } from 'annulus/pool';
@@ -39,6 +42,22 @@ export function memory(): void {
   same<ReturnType<typeof mirrored.write>, number>(true);
   // @ts-expect-error: a callback returns how many bytes it used
   mirrored.write(() => {});
+  same<typeof mirrored.bytes, Uint8Array>(true);
+  same<typeof mirrored.contentOffset, number>(true);
+  same<ReturnType<typeof mirrored.resize>, number>(true);
+  same<ReturnType<typeof mirrored.toWritable>, Writable>(true);
+  same<ReturnType<typeof mirrored.toReadable>, Readable>(true);
+  const options: MirroredRingOptions = { backing: 'posix' };
+  void MirroredRing.create(1, options);
+  const transfer: RingTransferOptions = { length: 1, position: 0 };
+  same<ReturnType<typeof mirrored.readFrom>, number>(true);
+  mirrored.writeTo(1, transfer);
+  // @ts-expect-error: there are two kinds of memory
+  MirroredRing.create(1, { backing: 'file' });
+  // @ts-expect-error: a ring is resized, its capacity is not assigned
+  mirrored.capacity = 1;
+  // @ts-expect-error: descriptors are numbers
+  mirrored.readFrom('1');
   // @ts-expect-error: rings are made by create()
   void new MirroredRing(1);
   // @ts-expect-error: the size is a number

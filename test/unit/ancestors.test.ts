@@ -105,7 +105,8 @@ describe('docs/ancestors.md', () => {
     await using listener = io.openListener({ path: `\0annulus-${process.pid}` });
     const pool = new pools.BufferPool({ bufferSize: 1, maxMemory: 1 });
     using run = await pool.allocate(1);
-    const objects = { io, ring, file, listener, pool, run };
+    using mirrored = memory.MirroredRing.create(1);
+    const objects = { io, ring, file, listener, mirrored, pool, run };
     for (const { symbol, where } of symbols) {
       for (const name of namesIn(where)) {
         if (others.has(name) || name.includes('::')) continue;

@@ -7,12 +7,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { BufferPool } from 'annulus/pool';
 import type { Allocation } from 'annulus/pool';
 import { randomFrom } from '../../support/random.js';
+import { ServingOrder } from './pool-order.js';
 import { CAPACITY, checkMark, mark } from './pool-stress.js';
 import type { StressWork } from './pool-stress.js';
 
 const { handle, manner, seed, count, results, index } = workerData as StressWork;
 const pool = BufferPool.attach(handle);
 const random = randomFrom(seed);
+const order = new ServingOrder(pool, handle);
 
 /** Allocations under way at one time in a thread that does not block. */
 const LANES = 4;
@@ -42,13 +44,14 @@ async function lane(): Promise<void> {
   while (started < count) {
     started++;
     const controller = new AbortController();
-    const request = pool.allocate(lengthOfNext(), {
-      signal: controller.signal,
-      priority: random(8) === 0 ? 1 : 0,
-    });
+    const priority = random(8) === 0 ? 1 : 0;
+    const { ticket } = order;
+    const request = pool.allocate(lengthOfNext(), { signal: controller.signal, priority });
     if (random(ABORT_ONE_IN) === 0) controller.abort();
     try {
-      use(await request);
+      const run = await request;
+      order.check(ticket, priority);
+      use(run);
     } catch (error) {
       if ((error as { code?: string }).code !== 'ABORT_ERR') throw error;
       results[index * 2 + 1]!++;
@@ -57,7 +60,12 @@ async function lane(): Promise<void> {
 }
 
 function block(): void {
-  for (; started < count; started++) use(pool.allocateSync(lengthOfNext(), { timeout: 120_000 }));
+  for (; started < count; started++) {
+    const { ticket } = order;
+    const run = pool.allocateSync(lengthOfNext(), { timeout: 120_000 });
+    order.check(ticket, 0);
+    use(run);
+  }
 }
 
 if (manner === 'blocking') block();

@@ -168,7 +168,7 @@ describe('a read into a pool', { skip: withoutUring }, () => {
       results.map(({ value }) => value && textOf(value)),
       ['456789', undefined, undefined],
     );
-    results[0]!.value?.release();
+    results[0].value?.release();
     const left = io.readMany(fd, pool, { position: 0 });
     for await (const part of left) {
       part.release();

@@ -10,11 +10,17 @@ import { NO_DESCRIPTORS, openDescriptors, signalNumber } from './descriptors.ts'
 import type { EndDescriptors, Role, SignalKind } from './descriptors.ts';
 import type { ElementReceiver } from './element-receiver.ts';
 import type { ElementSender } from './element-sender.ts';
+import type { ConnectOptions } from './connector.ts';
 import { describeElements } from './elements.ts';
 import type { ElementArray, ElementArrayType, ElementType, RecordType } from './elements.ts';
 import type { ChannelHandle } from './handle.ts';
 import { FRAME_ALIGNMENT, FRAME_BYTES, MAX_CAPACITY, MODE, SIGNAL, STATE, WORD } from './layout.ts';
 import type { Format } from './layout.ts';
+import { ChannelListener } from './listener.ts';
+import type { ListenOptions } from './listener.ts';
+import { connectExpecting } from './meeting.ts';
+import type { ConnectionFor, KindOptions, ListenerFor, ReceiverFor } from './meeting.ts';
+import type { RoleFor, SenderFor } from './meeting.ts';
 import { createMemory, initializeFile, initializeFlat } from './memory.ts';
 import type { ChannelMemory, MemoryOptions } from './memory.ts';
 import type { MessageReceiver } from './message-receiver.ts';
@@ -225,6 +231,66 @@ export class Channel<S extends SendingEnd = Sender, R extends ReceivingEnd = Rec
       memory.release();
       throw error;
     }
+  }
+
+  /**
+   * Listens for other processes at the path of a Unix socket, or at a name without a file (`@name`);
+   * whoever connects gets a channel of its own, made with these options.
+   *
+   * @param options - What `create()` takes, and who may connect.
+   * @throws {SystemError} `EADDRINUSE` where somebody else listens, `EACCES`.
+   * @example
+   * ```ts
+   * import { Channel } from 'annulus/channel';
+   * using listener = await Channel.listen('@numbers', { capacity: 65536, role: 'sender' });
+   * for await (const { sender, peer } of listener) {
+   *   await sender.write(Buffer.from(`hello, process ${peer.pid}`));
+   *   sender.end();
+   * }
+   * ```
+   */
+  static listen<O extends KindOptions & ListenOptions & SenderOptions & NewMemoryOptions>(
+    path: string,
+    options: O,
+  ): Promise<ListenerFor<O>> {
+    const { signal = 'socket' } = options as AnyOptions;
+    if (signal !== 'socket') {
+      // Writing to an eventfd or a pipe that an untrusted process has filled would block.
+      throw invalidArgValue('signal', "must be 'socket' between unrelated processes", signal);
+    }
+    return ChannelListener.open<SenderFor<O>, ReceiverFor<O>, RoleFor<O, 'duplex'>>(
+      path,
+      options,
+      () => Channel.create(options as BytesOptions & NewMemoryOptions),
+    );
+  }
+
+  /**
+   * Connects to a process that listens. The options say which kind of channel is expected, as
+   * `listen()` was told: `type`, `messages` or `codec`, bytes without; how its ends work here; and
+   * whom to meet.
+   *
+   * @throws {AnnulusError} `ERR_ANNULUS_NO_LISTENER`, `ERR_ANNULUS_REFUSED`, `ERR_ANNULUS_VERSION`,
+   *   `ERR_ANNULUS_CHANNEL_MODE`, `ERR_ANNULUS_TIMEOUT`, `ERR_ANNULUS_PEER_DIED`,
+   *   `ERR_ANNULUS_CHANNEL_CORRUPT`; an `AbortError`.
+   * @example
+   * ```ts
+   * import { Channel } from 'annulus/channel';
+   * using connection = await Channel.connect('@numbers', { role: 'receiver' });
+   * for await (const bytes of connection.receiver) console.log(bytes.toString());
+   * ```
+   */
+  static connect(path: string): Promise<ConnectionFor<KindOptions>>;
+  static connect<O extends KindOptions & ConnectOptions & SenderOptions>(
+    path: string,
+    options: O,
+  ): Promise<ConnectionFor<O>>;
+  static connect(
+    path: string,
+    options: KindOptions & ConnectOptions & SenderOptions = {},
+  ): Promise<ConnectionFor<KindOptions>> {
+    const { type, messages, codec } = options as AnyOptions;
+    return connectExpecting(path, options, formatOf({ type, messages, codec }));
   }
 
   /** The writing end, in this thread. */

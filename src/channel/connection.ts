@@ -8,6 +8,7 @@ import type { EndName, MeetingRole } from './greeting.ts';
 
 /** An end of a channel, as far as meeting is concerned. */
 export interface AnyEnd {
+  /** Gives it up. */
   close(): void;
 }
 

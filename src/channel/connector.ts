@@ -41,19 +41,19 @@ const TIMEOUT_MS = 10_000;
 const RETRY_MS = 5;
 
 /** How to connect. */
-export interface ConnectOptions<M extends MeetingRole = MeetingRole> {
+export interface ConnectOptions {
   /** What this side wants to be. Default: whatever the listener makes of it. */
-  readonly role?: M;
+  readonly role?: MeetingRole | undefined;
   /**
    * Who may have listened, by the credentials it had when it began to. Default: at a path, whoever could
    * take it; at a name without a file, which anybody can take, the same user.
    */
-  readonly allow?: AllowPeer;
+  readonly allow?: AllowPeer | undefined;
   /** Milliseconds the listener may take to answer, 1 to 2^31 - 1. Default 10 000. */
-  readonly timeout?: number;
-  readonly signal?: AbortSignal;
+  readonly timeout?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
   /** How the channel waits. Default: on Node's event loop. */
-  readonly waiter?: Waiter;
+  readonly waiter?: Waiter | undefined;
 }
 
 /** Opens an end from its descriptors, which it takes over, also when it throws. */
@@ -62,7 +62,7 @@ export type OpenEnd = (role: EndName, fds: number[]) => AnyEnd;
 /** Connects; see `Channel.connect()`. */
 export async function connect<S extends AnyEnd, R extends AnyEnd, M extends MeetingRole>(
   path: string,
-  options: ConnectOptions<M>,
+  options: ConnectOptions,
   open: OpenEnd,
 ): Promise<Connection<S, R, M>> {
   const place = meetingPlace(path);
@@ -255,13 +255,13 @@ function openEnds(
   let opened = 0;
   try {
     for (const one of roles) {
-      const at = opened++ * each;
-      ends[one] = open(one, fds.slice(at, at + each));
+      opened += each;
+      ends[one] = open(one, fds.slice(opened - each, opened));
     }
     return ends;
   } catch (error) {
     for (const end of Object.values(ends)) end.close();
-    closePassed(fds.slice(opened * each));
+    closePassed(fds.slice(opened));
     throw error;
   }
 }

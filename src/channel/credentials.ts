@@ -7,9 +7,9 @@ import type { PeerCredentials } from '../sys/sockets.ts';
 /** Which users and groups may be met; all that is given must fit. */
 export interface AllowedPeers {
   /** Effective user, or several. The superuser is not excepted: name 0 if it is to be allowed. */
-  readonly uid?: number | readonly number[];
+  readonly uid?: number | readonly number[] | undefined;
   /** Effective group, or several. Supplementary groups do not count. */
-  readonly gid?: number | readonly number[];
+  readonly gid?: number | readonly number[] | undefined;
 }
 
 /** Users and groups, or a function that decides; one that throws refuses, and its error is uncaught. */

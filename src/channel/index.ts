@@ -14,6 +14,16 @@ export type {
   NewMemoryOptions,
   ObjectsOptions,
 } from './channel.ts';
+export { ChannelListener } from './listener.ts';
+export type { ListenOptions } from './listener.ts';
+export { Connection } from './connection.ts';
+export type { AnyEnd, Ends } from './connection.ts';
+export type { ConnectOptions } from './connector.ts';
+export type { AllowedPeers, AllowPeer } from './credentials.ts';
+export type { MeetingRole } from './greeting.ts';
+export type { ConnectionFor, KindOptions, ListenerFor, MessageOf } from './meeting.ts';
+export type { ReceiverFor, RoleFor, SenderFor } from './meeting.ts';
+export type { PeerCredentials } from '../sys/sockets.ts';
 export type { Codec, CodecName } from './codec.ts';
 export type { EndDescriptors, Role, SignalKind } from './descriptors.ts';
 export { ElementReceiver } from './element-receiver.ts';

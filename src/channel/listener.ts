@@ -60,26 +60,26 @@ const BACKLOG_MAX = 4096;
 const SHORTAGE: ReadonlySet<number> = new Set([ERRNO.EMFILE, ERRNO.ENFILE, ERRNO.ENOMEM]);
 
 /** How a {@link ChannelListener} meets others. */
-export interface ListenOptions<M extends MeetingRole = MeetingRole> {
+export interface ListenOptions {
   /** What this side is: it sends, it receives, or both by two channels. Default `duplex`. */
-  readonly role?: M;
+  readonly role?: MeetingRole | undefined;
   /**
    * Who may connect. Default: for a path, whoever its permissions let; for a name without a file, which
    * has none, processes of the same user.
    */
-  readonly allow?: AllowPeer;
+  readonly allow?: AllowPeer | undefined;
   /** Permissions of the socket's file, such as `0o660`. Default: what the process's umask leaves. */
-  readonly mode?: number;
+  readonly mode?: number | undefined;
   /** Processes that wait to be met or taken at most, 1 to 4096. Default 64. */
-  readonly backlog?: number;
+  readonly backlog?: number | undefined;
   /** How it and its channels wait. Default: on Node's event loop. */
-  readonly waiter?: Waiter;
+  readonly waiter?: Waiter | undefined;
   /**
    * Told of everyone who came and was not given a channel, and why: `ERR_ANNULUS_REFUSED`,
    * `ERR_ANNULUS_VERSION`, or what making a channel failed with. `peer` is missing where nobody could be
    * let in at all.
    */
-  readonly onRefused?: (error: Error, peer: PeerCredentials | undefined) => void;
+  readonly onRefused?: ((error: Error, peer: PeerCredentials | undefined) => void) | undefined;
 }
 
 /** A channel that was made for a connection, as far as meeting is concerned. */
@@ -133,12 +133,12 @@ export class ChannelListener<
 
   private constructor(
     place: MeetingPlace,
-    options: ListenOptions<M>,
+    options: ListenOptions,
     make: () => MadeChannel,
     socket: { readonly fd: number; readonly taken: TakenPath | undefined },
   ) {
     this.path = printable(place.path);
-    this.role = options.role ?? ('duplex' as M);
+    this.role = (options.role ?? 'duplex') as M;
     this.#make = make;
     this.#fd = socket.fd;
     this.#taken = socket.taken;
@@ -152,7 +152,7 @@ export class ChannelListener<
   /** @internal Use `Channel.listen()`. */
   static async open<S extends AnyEnd, R extends AnyEnd, M extends MeetingRole>(
     path: string,
-    options: ListenOptions<M>,
+    options: ListenOptions,
     make: () => MadeChannel,
   ): Promise<ChannelListener<S, R, M>> {
     const place = meetingPlace(path);
@@ -184,7 +184,7 @@ export class ChannelListener<
   /**
    * The next connection, in the order in which the others came.
    *
-   * @throws {AnnulusError} `ERR_ANNULUS_CLOSED` when the listener is closed; an {@link AbortError}.
+   * @throws {AnnulusError} `ERR_ANNULUS_CLOSED` when the listener is closed; an `AbortError`.
    */
   accept(options?: { readonly signal?: AbortSignal }): Promise<Connection<S, R, M>> {
     const signal = options?.signal;

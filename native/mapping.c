@@ -12,10 +12,10 @@ static annulus_mapping *registry;
 static int next_id = 1;
 
 static void *map_piece(void *address, const annulus_piece *piece, int fixed) {
-  int shared = piece->fd >= 0;
-  int flags = shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  return mmap(address, piece->length, PROT_READ | PROT_WRITE, flags | fixed, piece->fd,
-              (off_t)piece->offset);
+  int fd = piece->fd < -1 ? -2 - piece->fd : piece->fd;
+  int flags = piece->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_NORESERVE;
+  return mmap(address, piece->length, PROT_READ | PROT_WRITE,
+              flags | fixed | (fd < 0 ? MAP_ANONYMOUS : 0), fd, (off_t)piece->offset);
 }
 
 static int map_range(size_t length, const annulus_piece *pieces, size_t count, void **out) {
@@ -25,7 +25,9 @@ static int map_range(size_t length, const annulus_piece *pieces, size_t count, v
     *out = address;
     return 0;
   }
-  char *base = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  /* A file of huge pages is given an address that suits them. */
+  int flags = MAP_PRIVATE | MAP_NORESERVE | (pieces[0].fd < 0 ? MAP_ANONYMOUS : 0);
+  char *base = mmap(NULL, length, PROT_NONE, flags, pieces[0].fd, 0);
   if (base == MAP_FAILED) return -errno;
   for (size_t i = 0; i < count; i++) {
     const annulus_piece *piece = &pieces[i];

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One mmap() inside a mapping. `fd` -1 is anonymous private memory. */
+/* One mmap() inside a mapping. `fd` -1 is anonymous memory, -2 - fd a private copy of a file's. */
 typedef struct annulus_piece {
   size_t at, length;
   int fd;

@@ -109,3 +109,18 @@ function twoEventfds(): [number, number] {
   const fd = eventfd();
   return [fd, duplicate(fd)];
 }
+
+/** Descriptors for both ends of a channel whose other end has died; ours are still to be closed. */
+export function renewDescriptors(
+  ours: EndDescriptors,
+  signal: number,
+): Record<Role, EndDescriptors> {
+  if (signal === SIGNAL.FUTEX) return { sender: NO_DESCRIPTORS, receiver: NO_DESCRIPTORS };
+  const memfd = ours.memfd < 0 ? -1 : duplicate(ours.memfd);
+  try {
+    return openDescriptors(memfd, signal);
+  } catch (error) {
+    if (memfd >= 0) close(memfd);
+    throw error;
+  }
+}

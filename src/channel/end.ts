@@ -9,11 +9,13 @@
  * a sleeper is woken once, and a side that is awake is never written to.
  */
 import { AbortError, AnnulusError, checkInteger, invalidArgValue } from '../sys/errors.ts';
+import { renewDescriptors } from './descriptors.ts';
 import type { EndDescriptors } from './descriptors.ts';
 import { ATTENTION, POSITION, STATE, WORD } from './layout.ts';
 import { makeLink } from './link.ts';
 import type { Link } from './link.ts';
 import type { ChannelMemory } from './memory.ts';
+import { Offer } from './offer.ts';
 import { BLOCKING_SPIN_MS, LOOP_SPIN_MS, spin, Spinner } from './spinner.ts';
 import type { Waiting } from './spinner.ts';
 import { loopWaiter } from './waiter.ts';
@@ -28,6 +30,17 @@ export interface WaitOptions {
 export interface BlockOptions {
   /** Milliseconds; without it the wait has no end. */
   readonly timeout?: number | undefined;
+}
+
+/** What has become of an end's other side. */
+export type PeerState = 'vacant' | 'attached' | 'closed' | 'failed' | 'died';
+
+/** What a caller needs who waits by himself. */
+export interface WaitStatus {
+  /** Whether there is something to do, so that waiting makes no sense. */
+  readonly ready: boolean;
+  /** What becomes readable when there may be. */
+  readonly descriptors: readonly number[];
 }
 
 /** How an end of a channel works in this thread. */
@@ -193,7 +206,7 @@ export abstract class End {
   }
 
   /** @internal */
-  protected wait(minimum: number, options: WaitOptions | undefined): Promise<boolean> {
+  protected wait(minimum: number | undefined, options?: WaitOptions): Promise<boolean> {
     return new Promise((resolve, reject) => {
       this.checkOpen();
       const signal = options?.signal;
@@ -204,7 +217,7 @@ export abstract class End {
           'This end of the channel is being waited for already.',
         );
       }
-      const bytes = this.checkMinimum(minimum);
+      const bytes = minimum === undefined ? this.shared.format.unit : this.checkMinimum(minimum);
       this.beforeWait();
       if (this.comes(bytes, LOOP_SPIN_MS)) return resolve(true);
       const onAbort = signal === undefined ? undefined : (): void => this.abortWait(signal);
@@ -237,34 +250,83 @@ export abstract class End {
     }
   }
 
-  /** @internal What a thread that waits for several ends needs of each. */
-  prepareSleep(): { readonly ready: boolean; readonly link: Link } {
+  /** What has become of the other side, as far as this one can know without waiting. */
+  get peerState(): PeerState {
+    this.checkOpen();
+    const state = this.peer();
+    if (state === STATE.CLOSED) return 'closed';
+    if (state === STATE.FAILED) return 'failed';
+    this.notice();
+    if (this.link.dead) return 'died';
+    return state === STATE.VACANT ? 'vacant' : 'attached';
+  }
+
+  /**
+   * For callers who wait by themselves: announces that this end is about to sleep, unless there is
+   * something to do. Wait until one of `descriptors` is readable, then call `waitClear()`. With the
+   * signal `none` there is nothing that becomes readable but the other side's end.
+   *
+   * @throws What `whenReadable()` and `whenWritable()` reject with.
+   */
+  waitStatus(): WaitStatus {
     this.checkOpen();
     this.beforeWait();
     this.fallAsleep();
-    return { ready: this.enough(this.shared.format.unit) || this.finished(), link: this.link };
+    const ready = this.enough(this.shared.format.unit) || this.finished();
+    if (ready) this.wakeUp(ready);
+    return { ready, descriptors: this.link.entries.map(({ fd }) => fd) };
   }
 
-  /** @internal Undoes `prepareSleep()`. */
-  endSleep(): void {
+  /** Ends what `waitStatus()` has begun, and takes the wake-up. Never waits. */
+  waitClear(): void {
+    this.checkOpen();
     this.link.clear();
     this.wakeUp(true);
   }
 
-  /** @internal Replaces what connects this end to the other, which has died. */
-  protected reconnect(fds: EndDescriptors): void {
+  /**
+   * Lets another end take the place of one that has died or was closed: it goes on where that one
+   * stopped. What is on offer then is to be given to a thread or a process.
+   *
+   * @throws {AnnulusError} `ERR_ANNULUS_CHANNEL_TAKEN` while the other side lives.
+   */
+  renewPeer(): Offer {
+    const state = this.peerState;
+    if (state === 'attached' || state === 'vacant') {
+      throw new AnnulusError(
+        'ERR_ANNULUS_CHANNEL_TAKEN',
+        `The other end of this channel is ${state}: it can be replaced once it has died or closed.`,
+      );
+    }
+    const fds = renewDescriptors(this.link.fds, this.shared.format.signal);
+    const isSender = this.side === SENDER_SIDE;
     const old = this.link;
-    this.link = this.connect(fds);
+    this.link = this.connect(isSender ? fds.sender : fds.receiver);
     this.link.adopt();
     old.close();
+    this.forgetPeer();
+    // SYNC POINT: the dead store no more, and nobody attaches before the side is vacant.
+    Atomics.store(this.words, this.side.peerState, STATE.VACANT);
+    const role = isSender ? 'receiver' : 'sender';
+    return new Offer(role, this.shared, fds[role]);
   }
 
-  /** @internal Lets another end take the place of the one that died. */
-  protected vacatePeer(): void {
-    const { peerState } = this.side;
-    const found = this.peer();
-    // SYNC POINT: the dead cannot change it any more, and nobody else can attach before it is vacant.
-    Atomics.compareExchange(this.words, peerState, found, STATE.VACANT);
+  /** @internal Waits until there is something to do at all. */
+  whenReady(options: WaitOptions): Promise<boolean> {
+    return this.wait(undefined, options);
+  }
+
+  /** @internal The connection, for a thread that waits for several ends. */
+  get connection(): Link {
+    return this.link;
+  }
+
+  /** @internal What this end remembers of the other one, which is replaced. */
+  protected abstract forgetPeer(): void;
+
+  /** Notices death without waiting, behind as many wake-ups as may lie before it. */
+  private notice(): void {
+    for (let i = 0; i < NOTICE_MAX && !this.link.dead; i++) this.link.clear();
   }
 
   private connect(fds: EndDescriptors): Link {
@@ -352,6 +414,9 @@ export abstract class End {
     how(pending);
   }
 }
+
+/** Wake-ups that are taken at most before death, which lies behind them, counts as not noticed. */
+const NOTICE_MAX = 4;
 
 /** Longest time limit of a blocking wait. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;

@@ -86,6 +86,11 @@ export class Offer {
     this.#fate = 'attached';
   }
 
+  /** Closes an end that was given to nobody. */
+  close(): void {
+    this.withdraw(() => true);
+  }
+
   /** @internal Attaches it in this thread. */
   attach<E>(make: (memory: ChannelMemory, fds: EndDescriptors) => E): E {
     this.#take('attached');

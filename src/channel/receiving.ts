@@ -131,6 +131,11 @@ export abstract class ReceivingEnd extends End {
     // Everything consumed is published.
   }
 
+  /** @internal */
+  protected override forgetPeer(): void {
+    // Its position is where a new sender goes on.
+  }
+
   private refreshed<T>(result: T): T {
     this.refresh();
     return result;

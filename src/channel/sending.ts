@@ -10,7 +10,7 @@ import { nextTick } from 'node:process';
 import { AnnulusError, checkInteger, invalidArgValue } from '../sys/errors.ts';
 import type { EndDescriptors } from './descriptors.ts';
 import { End, SENDER_SIDE } from './end.ts';
-import type { BlockOptions, EndOptions, WaitOptions } from './end.ts';
+import type { EndOptions } from './end.ts';
 import { POSITION, STATE, WORD } from './layout.ts';
 import { corrupt } from './memory.ts';
 import type { ChannelMemory } from './memory.ts';
@@ -161,12 +161,14 @@ export abstract class SendingEnd extends End {
   protected override finish(state: number): void {
     if (this.closed) return;
     this.shared.checkReleasable();
-    if (this.unpublished > 0) this.store();
+    // The exchange takes the receiver's bit, so its wake-up is ours to send.
+    if (this.unpublished > 0 && this.store()) this.attend();
     super.finish(state);
   }
 
   /** @internal */
   protected override beforeWait(): void {
+    if (this.receiverClosed) throw peerClosed();
     if (this.unpublished > 0) this.publish();
   }
 
@@ -201,14 +203,9 @@ export abstract class SendingEnd extends End {
     return false;
   }
 
-  /** @internal Waits for room. */
-  protected whenFree(bytes: number, options?: WaitOptions): Promise<boolean> {
-    return this.wait(bytes, options);
-  }
-
-  /** @internal The same, blocking the thread. */
-  protected waitFree(bytes: number, options?: BlockOptions): boolean {
-    return this.block(bytes, options);
+  /** @internal */
+  protected override forgetPeer(): void {
+    this.receiverClosed = false;
   }
 
   private offset(): number {

@@ -70,10 +70,13 @@ export function webWritable<T>(sink: Sink<T>): WritableStream<T> {
  * @param next - Takes the next piece out of the channel; undefined if nothing is there.
  */
 export function readable(source: Source, next: () => unknown, objectMode = false): Readable {
+  let isWanted = false;
+  let isFilling = false;
   const stream: Readable = new Readable({
     objectMode,
     read: () => {
-      void fill();
+      isWanted = true;
+      if (!isFilling) void fill();
     },
     destroy: (error, done) => {
       settle(
@@ -83,18 +86,23 @@ export function readable(source: Source, next: () => unknown, objectMode = false
     },
   });
   async function fill(): Promise<void> {
+    isFilling = true;
     try {
-      for (;;) {
-        const piece = stream.destroyed ? undefined : next();
+      while (isWanted && !stream.destroyed) {
+        const piece = next();
         if (piece !== undefined) {
-          if (!stream.push(piece)) return;
-        } else if (stream.destroyed || !(await source.whenReadable())) {
+          // Pushing may ask for more before it returns.
+          isWanted = false;
+          if (stream.push(piece)) isWanted = true;
+        } else if (!(await source.whenReadable())) {
+          isWanted = false;
           if (!stream.destroyed) stream.push(null);
-          return;
         }
       }
     } catch (error) {
       stream.destroy(error as Error);
+    } finally {
+      isFilling = false;
     }
   }
   return stream;

@@ -31,7 +31,7 @@ const SEEK_END = 2;
 export const POLL = { IN: 0x001, OUT: 0x004, ERR: 0x008, HUP: 0x010, RDHUP: 0x2000 } as const;
 
 /** File seals: what nobody, not even the creator, can do to a memfd any more. */
-export const SEAL = { SEAL: 1, SHRINK: 2, GROW: 4 } as const;
+export const SEAL = { SEAL: 1, SHRINK: 2, GROW: 4, WRITE: 8 } as const;
 
 /** Resource limits by number. */
 export const RLIMIT = { NOFILE: 7, MEMLOCK: 8, AS: 9 } as const;

@@ -5,7 +5,9 @@ import { AnnulusError, check, ERRNO, SystemError } from './errors.ts';
 import { native } from './native.ts';
 import { resourceLimit, RLIMIT, syscall } from './linux.ts';
 
-/** One `mmap` inside a mapping; `fd` -1 is anonymous private memory. */
+/**
+ * One `mmap` inside a mapping; `fd` -1 is anonymous private memory, -2 - fd a private copy of a file's.
+ */
 export interface Piece {
   /** Byte position inside the mapping. */
   readonly at: number;

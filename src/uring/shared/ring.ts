@@ -1,9 +1,9 @@
 /**
  * SharedRing: an io_uring of many threads.
  */
-import { CONTROL, native } from '../../sys/native.ts';
+import { native } from '../../sys/native.ts';
 import type { Native } from '../../sys/native.ts';
-import { CQE, ENTER, FEATURE, SETUP, SQE, SQE_WORD } from '../../sys/abi.ts';
+import { ENTER, FEATURE, SETUP, SQE, SQE_WORD } from '../../sys/abi.ts';
 import { AnnulusError, checkInteger, ERRNO, outOfRange } from '../../sys/errors.ts';
 import { SystemError } from '../../sys/errors.ts';
 import { closeOwned, duplicate, own, poll, POLL } from '../../sys/linux.ts';
@@ -11,7 +11,6 @@ import type { BufferGroup } from '../buffers.ts';
 import type { CompletionCallback } from '../cqueue.ts';
 import { FixedBuffer } from '../descriptors.ts';
 import { Region } from '../../memory/region.ts';
-import { NOTICE } from '../notices.ts';
 import type { OpcodeName } from '../opcodes.ts';
 import { Registrar } from '../register/registrar.ts';
 import { CommandRequests } from '../requests/command.ts';
@@ -19,23 +18,16 @@ import { explainEnter } from '../ring.ts';
 import type { RingStats } from '../ring.ts';
 import type { RingMemory } from '../setup.ts';
 import { probeOpcodes } from '../supported.ts';
-import { BLOCKED, Claims } from './claims.ts';
+import { Claims } from './claims.ts';
 import { checkHandle, layoutOf } from './handle.ts';
 import type { SharedRingHandle, SharedRingOptions } from './handle.ts';
-import { HEAD, Layout, MANY, MEMBER, OWNER_BITS, OWNER_SHIFT, RING } from './layout.ts';
+import { HEAD, Layout, MANY, MEMBER, OWNER_SHIFT, RING } from './layout.ts';
 import { HOME, leaveSeat, Members, takeSeat } from './members.ts';
 import type { Seat } from './members.ts';
 import { makeMemory, unmap, wrapMemory } from './memory.ts';
 import type { SharedMemory } from './memory.ts';
-import { Ordered } from './order.ts';
+import { Reaper } from './reaper.ts';
 import { Submission } from './submission.ts';
-
-// V8 compiles constants of the module itself into the code, but looks up what is imported at every use.
-const F_MORE: number = CQE.F_MORE;
-const ENDED: number = CONTROL.ENDED;
-const STRANGE: number = ~OWNER_BITS & ~MANY;
-const SEVERAL: number = MANY;
-const UNSURE: number = NOTICE;
 
 /** How long `close()` waits for requests of this thread, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 2000;
@@ -108,16 +100,9 @@ export class SharedRing extends CommandRequests {
   readonly #submission: Submission;
   readonly #claims: Claims;
   readonly #members: Members;
+  readonly #reaper: Reaper;
   readonly #socket: number;
   readonly #ownerBits: number;
-  readonly #at: number;
-  /** Completions taken while waiting, to be told by `drain()`; and those to be told in order. */
-  readonly #taken = new Ordered();
-  readonly #ordered = new Ordered();
-  #takenCount = 0;
-  #ended = 0;
-  #completed = 0;
-  #forwarded = 0;
   #enters = 0;
   #submitted = 0;
   #batchSize = 0;
@@ -140,7 +125,6 @@ export class SharedRing extends CommandRequests {
     this.#native = native();
     this.#part = part;
     this.#words = new Int32Array(memory.tables.buffer, 0, layout.words);
-    this.#at = layout.memberAt(seat.member);
     this.#ownerBits = seat.member << OWNER_SHIFT;
     this.manyBit = MANY;
     this.holds.tags.mark(this.#ownerBits);
@@ -155,8 +139,11 @@ export class SharedRing extends CommandRequests {
       onHomeEnd: () => {
         this.#homeEnded = true;
       },
-      onMemberEnd: () => this.#enterAll(),
+      onMemberEnd: () => this.#enterForEnded(),
     });
+    const [claims, members] = [this.#claims, this.#members];
+    const flush = (): boolean => this.#flush();
+    this.#reaper = new Reaper({ memory, layout, claims, members, holds, flush });
     this.#socket = attached?.socket ?? this.#members.socket;
     if (attached === undefined) this.#members.open();
     else this.#members.join(attached);
@@ -255,13 +242,13 @@ export class SharedRing extends CommandRequests {
   /** Completions of this thread that `drain()` would tell. Reaps what is there. */
   get ready(): number {
     if (this.#closed) return 0;
-    this.#gather();
-    return this.#readyNow();
+    this.#reaper.gather();
+    return this.#reaper.ready;
   }
 
   /** Requests of this thread prepared whose terminal completion is not told. */
   get inFlight(): number {
-    return this.retired ? 0 : (this.tail - this.#ended) | 0;
+    return this.retired ? 0 : (this.tail - this.#reaper.ended) | 0;
   }
 
   /** Counters of this thread since it takes part. */
@@ -270,11 +257,11 @@ export class SharedRing extends CommandRequests {
     return {
       enters: this.#enters,
       submitted: this.#submitted,
-      completed: this.#completed,
+      completed: this.#reaper.completed,
       inFlight: this.inFlight,
       overflows: this.#overflows,
       batchSize: this.#batchSize,
-      forwarded: this.#forwarded,
+      forwarded: this.#reaper.forwarded,
     };
   }
 
@@ -360,10 +347,7 @@ export class SharedRing extends CommandRequests {
       this.#submitted += count;
       this.#batchSize = count;
     }
-    while (!this.#submission.reclaim() && this.#submission.pending > 0) {
-      if (this.#enter(0) === 0) break;
-    }
-    this.#submission.reclaim();
+    this.#enterIfDue();
     return count;
   }
 
@@ -397,19 +381,7 @@ export class SharedRing extends CommandRequests {
    */
   drain(callback: CompletionCallback): number {
     this.#checkOpen();
-    const before = this.#completed;
-    // Not for ever, while other threads go on making completions.
-    for (let left = this.completionEntries; left > 0; left--) {
-      this.#tellTaken(callback);
-      this.#tellInbox(callback);
-      this.#tellClaim(callback);
-      if (this.#closed) break;
-      const claimed = this.#claim();
-      if (claimed > 0) this.#tellClaim(callback);
-      if (this.#ordered.length > 0) this.#tellOrdered(callback);
-      if (this.#closed || (claimed <= 0 && !this.#flush())) break;
-    }
-    return this.#completed - before;
+    return this.#reaper.drain(callback);
   }
 
   /**
@@ -426,6 +398,7 @@ export class SharedRing extends CommandRequests {
     const drained = this.#drainForClose();
     this.#finalStats = this.stats;
     this.#closed = true;
+    this.#reaper.closed = true;
     this.register.groups.withdraw();
     this.register.retire();
     this.#members.leave(drained);
@@ -474,211 +447,51 @@ export class SharedRing extends CommandRequests {
     );
   }
 
-  #enter(flags: number): number {
+  #enter(toSubmit: number, flags: number): number {
     const { enterFd, enterFlags } = this.register;
-    const { everything } = this.#submission;
-    const result = this.#native.enter(enterFd, everything, 0, flags | enterFlags);
+    const result = this.#native.enter(enterFd, toSubmit, 0, flags | enterFlags);
     this.#enters++;
     if (result >= 0) return result;
     if (result === ERRNO.EINTR) return 1; // tried again
     throw new SystemError(result, 'io_uring_enter', { message: explainEnter(result) });
   }
 
+  /** Enters until the kernel has what this thread is to see to. */
+  #enterIfDue(): void {
+    const submission = this.#submission;
+    while (submission.isDue && this.#enter(submission.everything, 0) !== 0);
+    submission.reclaim();
+  }
+
   /** A thread has ended that may have handed something over and not entered. */
-  #enterAll(): void {
-    this.#submission.moveTail();
+  #enterForEnded(): void {
+    const submission = this.#submission;
+    submission.moveTail();
     try {
-      if (!this.#closed && this.#submission.pending > 0) this.#enter(0);
+      if (submission.pending > 0) this.#enter(submission.everything, 0);
+      this.#enterIfDue();
     } catch {
       // EAGAIN and EBUSY: it goes with the next submit() of anybody.
     }
   }
 
-  /** Claims completions, and passes on those of other threads. */
-  #claim(): number {
-    const claims = this.#claims;
-    const { member } = this.#part.seat;
-    let count = claims.claim();
-    if (count === BLOCKED && claims.blocker >= 0 && this.#members.isGone(claims.blocker)) {
-      this.#members.recover(claims.blocker);
-      count = claims.claim();
-    }
-    if (count <= 0) return count;
-    if (claims.hasForeign) {
-      this.#forwarded += count - claims.own;
-      claims.send(member, this.#members.wake);
-    }
-    if (claims.markDelivered(member)) this.#members.wakeForOrder();
-    return count;
-  }
-
   /** Has the kernel put what it holds back into the queue; whether there may be more now. */
   #flush(): boolean {
-    if (!this.#claims.overflowing || this.#claims.blocker >= 0) return false;
+    if (!this.#claims.overflowing) return false;
     this.#overflows++;
-    this.#enter(ENTER.GETEVENTS);
+    // The kernel looks at its backlog only if it has taken as many requests as it was told to.
+    this.#enter(0, ENTER.GETEVENTS);
     return this.#claims.unclaimed > 0;
-  }
-
-  #tellTaken(callback: CompletionCallback): void {
-    const taken = this.#taken;
-    while (taken.take(this.#takenCount)) {
-      this.#tell(taken.token, taken.hold, taken.result, taken.flags, callback);
-    }
-  }
-
-  #tellInbox(callback: CompletionCallback): void {
-    const { inboxes } = this.#claims;
-    const { member } = this.#part.seat;
-    const words = this.#words;
-    for (let at = inboxes.peek(member); at >= 0; at = inboxes.peek(member)) {
-      const token = words[at + 1]!;
-      const hold = words[at + 2]!;
-      const result = words[at + 3]!;
-      const flags = words[at + 4]!;
-      const position = words[at + 5]!;
-      inboxes.pass(member);
-      if ((hold & SEVERAL) === 0) this.#tell(token, hold, result, flags, callback);
-      else this.#ordered.add(position, token, hold, result, flags);
-      if (this.#closed) return;
-    }
-  }
-
-  /** Tells what is this thread's of its claim. What the callback drains is told by then. */
-  #tellClaim(callback: CompletionCallback): void {
-    const words = this.#words;
-    const at = this.#at;
-    const claimAt = at + MEMBER.CLAIM;
-    const { member } = this.#part.seat;
-    while (words[at + MEMBER.CLAIM_KEPT]! < words[at + MEMBER.CLAIM_COUNT]!) {
-      const index = words[at + MEMBER.CLAIM_KEPT]!;
-      const from = (claimAt + (index << 2)) | 0;
-      const token = words[from]!;
-      const hold = words[(from + 1) | 0]!;
-      const result = words[(from + 2) | 0]!;
-      const flags = words[(from + 3) | 0]!;
-      words[at + MEMBER.CLAIM_KEPT] = index + 1;
-      if (this.#claims.ownerOf(hold) !== member) continue;
-      if ((hold & SEVERAL) === 0) {
-        this.#tell(token, hold, result, flags, callback);
-      } else {
-        const position = (words[at + MEMBER.CLAIM_FROM]! + index) | 0;
-        this.#ordered.add(position, token, hold, result, flags);
-      }
-      if (this.#closed) return;
-    }
-  }
-
-  /** Tells completions of requests that have several, as far as all before them were delivered. */
-  #tellOrdered(callback: CompletionCallback): void {
-    const { inboxes, delivered } = this.#claims;
-    const { member } = this.#part.seat;
-    // SYNC POINT: loaded after DELIVERED. What lies before that has a ticket of the inbox by now.
-    const tickets = inboxes.tickets(member);
-    this.#tellInbox(callback);
-    // An entry that is just being filled: the others may be behind it.
-    if (this.#closed || ((tickets - inboxes.taken(member)) | 0) > 0) return;
-    const ordered = this.#ordered;
-    while (!this.#closed && ordered.take(delivered)) {
-      this.#tell(ordered.token, ordered.hold, ordered.result, ordered.flags, callback);
-    }
-    if (ordered.length === 0) this.#members.waitForOrder(false);
-  }
-
-  /** Ends the request's hold if this is its last completion, and calls back. */
-  #tell(
-    token: number,
-    marked: number,
-    result: number,
-    flags: number,
-    callback: CompletionCallback,
-  ): void {
-    if (marked < 0) {
-      this.holds.tags.release(marked); // of a registration or another ring: it ends no request
-    } else {
-      const hold = marked & STRANGE;
-      if ((hold & UNSURE) !== 0) {
-        if (!this.#endUnsure(hold, flags)) return;
-      } else if ((flags & F_MORE) === 0) {
-        if (hold !== 0) this.holds.release(hold);
-        this.#end();
-      }
-    }
-    this.#completed++;
-    callback(token, result, flags);
-  }
-
-  #end(): void {
-    this.#ended = (this.#ended + 1) | 0;
-    this.control[ENDED] = this.#ended;
-    this.#words[this.#at + MEMBER.RECEIVED] = this.#ended;
-  }
-
-  /** Ends a request that may complete once more than it says: notices.ts. Whether it is told. */
-  #endUnsure(hold: number, flags: number): boolean {
-    const { notices } = this.holds;
-    const notified = (flags & CQE.F_NOTIF) !== 0;
-    if (notified && notices.isLate(hold, this.control)) return false;
-    if ((flags & F_MORE) !== 0) return true;
-    this.holds.release(notified ? hold : notices.end(hold, this.control));
-    this.#end();
-    return true;
-  }
-
-  /** Takes all completions there are, without telling them. */
-  #gather(): void {
-    do {
-      this.#takeInbox();
-      this.#takeClaim();
-    } while (this.#claim() > 0 || this.#flush());
-  }
-
-  #takeInbox(): void {
-    const { inboxes } = this.#claims;
-    const { member } = this.#part.seat;
-    const words = this.#words;
-    for (let at = inboxes.peek(member); at >= 0; at = inboxes.peek(member)) {
-      this.#keep(at + 1, words[at + 5]!);
-      inboxes.pass(member);
-    }
-  }
-
-  #takeClaim(): void {
-    const words = this.#words;
-    const at = this.#at;
-    const { member } = this.#part.seat;
-    const count = words[at + MEMBER.CLAIM_COUNT]!;
-    for (let i = words[at + MEMBER.CLAIM_KEPT]!; i < count; i++) {
-      const from = at + MEMBER.CLAIM + (i << 2);
-      if (this.#claims.ownerOf(words[from + 1]!) === member) {
-        this.#keep(from, (words[at + MEMBER.CLAIM_FROM]! + i) | 0);
-      }
-      words[at + MEMBER.CLAIM_KEPT] = i + 1;
-    }
-  }
-
-  #keep(at: number, position: number): void {
-    const words = this.#words;
-    const several = (words[at + 1]! & SEVERAL) !== 0;
-    const list = several ? this.#ordered : this.#taken;
-    const order = several ? position : this.#takenCount++;
-    list.add(order, words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
-  }
-
-  #readyNow(): number {
-    const left = this.#taken.length;
-    return this.#ordered.length === 0
-      ? left
-      : left + this.#ordered.countBefore(this.#claims.delivered);
   }
 
   /** Whether `count` completions are ready; if not, this thread may go to sleep. */
   #isReady(count: number): boolean {
     const members = this.#members;
     members.arm();
-    this.#gather();
-    if (this.#ordered.length > 0) members.waitForOrder(true);
-    if (this.#readyNow() < count) return false;
+    this.#reaper.gather();
+    // Counted as waiting before the position is looked at: whoever moves it then wakes this thread.
+    if (this.#reaper.waitsForOrder) members.waitForOrder(true);
+    if (this.#reaper.ready < count) return false;
     members.disarm();
     return true;
   }
@@ -696,7 +509,7 @@ export class SharedRing extends CommandRequests {
     if (woken !== 0) this.#members.clearWake();
     if (woken === 0 && (ready ?? 0) === 0) {
       this.#members.recoverAll();
-      if (!this.#submission.reclaim()) this.#enterAll();
+      if (!this.#submission.reclaim()) this.#enterForEnded();
     }
     return left > 0;
   }

@@ -50,8 +50,10 @@ export class MessageSender<T = Uint8Array> extends SendingEnd {
   readonly maxMessageBytes: number;
   readonly #codec: MessageCodec<T>;
   readonly #line: WriteLine<Prepared<T>>;
-  /** Where the claimed payload begins in the memory. */
+  /** Where the claimed frame begins in the memory. */
   #claimedAt = 0;
+  /** Bytes of the claimed message, without what makes its frame a multiple of eight. */
+  #claimedBytes = 0;
   #stream: Writable | undefined;
 
   /** @internal Use `channel.sender`, {@link MessageSender.attach} or {@link MessageSender.fromStdio}. */
@@ -111,6 +113,7 @@ export class MessageSender<T = Uint8Array> extends SendingEnd {
       return null;
     }
     this.claimed = frameBytes(bytes);
+    this.#claimedBytes = bytes;
     this.#claimedAt = place;
     return new Uint8Array(this.shared.buffer, place + FRAME_BYTES, bytes);
   }
@@ -122,13 +125,13 @@ export class MessageSender<T = Uint8Array> extends SendingEnd {
    * @throws {AnnulusError} `ERR_ANNULUS_CLAIM` if nothing, or less, is claimed;
    *   `ERR_ANNULUS_PEER_CLOSED` if the receiver was closed.
    */
-  commit(bytes: number = this.claimed - FRAME_BYTES): void {
+  commit(bytes: number = this.#claimedBytes): void {
     this.checkOpen();
-    const isFrame = this.claimed > 0 && frameBytes(bytes) <= this.claimed;
-    if (!isFrame || !Number.isInteger(bytes) || bytes < 0) {
+    const isClaimed = this.claimed > 0 && bytes <= this.#claimedBytes;
+    if (!isClaimed || !Number.isInteger(bytes) || bytes < 0) {
       throw new AnnulusError(
         'ERR_ANNULUS_CLAIM',
-        `commit(${bytes}): ${this.claimed > 0 ? `only ${this.claimed - FRAME_BYTES}` : 'no'} bytes are claimed.`,
+        `commit(${bytes}): ${this.claimed > 0 ? `only ${this.#claimedBytes}` : 'no'} bytes are claimed.`,
       );
     }
     this.claimed = 0;

@@ -102,6 +102,19 @@ describe('a claim of a message', () => {
     assert.throws(() => sender.write('text' as never), { code: 'ERR_INVALID_ARG_TYPE' });
   });
 
+  it('is sent as long as it is, unless told otherwise', () => {
+    using channel = Channel.create({ capacity: page, messages: true });
+    using sender = channel.sender;
+    using receiver = channel.receiver;
+    for (const bytes of [5, 8, 0, 13]) {
+      sender.claim(bytes);
+      assert.throws(() => sender.commit(bytes + 1), { code: 'ERR_ANNULUS_CLAIM' });
+      sender.commit();
+      sender.flush();
+      assert.equal(receiver.read()!.length, bytes);
+    }
+  });
+
   it('is null without room, and room comes with the next message asked for', async () => {
     using channel = Channel.create({ capacity: page, messages: true });
     using sender = channel.sender;

@@ -1,12 +1,13 @@
 /** The budgeted pool against Node's allocator and the pool in Rust it descends from. */
 
-import type { BenchmarkCase } from '../harness/types.ts';
+import type { BenchmarkCase, NodeSubject } from '../harness/types.ts';
 
 const LENGTHS = [1, 16, 1024] as const;
 
 export const poolCases: readonly BenchmarkCase[] = [
   ...LENGTHS.map(allocate),
   contended(),
+  receive(),
   idleSockets(),
 ];
 
@@ -73,6 +74,30 @@ function idleSockets(): BenchmarkCase {
         script: 'pool/idle-annulus',
         options: { sockets: 10_000, buffers: 64 },
       },
+    ],
+  };
+}
+
+function receive(): BenchmarkCase {
+  const connections = 64;
+  const byPromises = 'pool/receive-annulus';
+  const onRing = 'pool/receive-uring';
+  const subject = (name: string, script: string, manner: string): NodeSubject => {
+    return { kind: 'node', name, script, options: { connections, manner } };
+  };
+  return {
+    name: 'pool.receive',
+    measures: 'a message of 64 bytes sent and received, on 64 connections at a time',
+    unit: 'op/s',
+    better: 'higher',
+    threads: 1,
+    placements: ['unpinned', 'pinned'],
+    alsoOurs: ['uring-poll'],
+    subjects: [
+      subject('annulus', byPromises, 'pool'),
+      subject('own-buffers', byPromises, 'own'),
+      subject('uring-poll', onRing, 'poll'),
+      subject('buffer-ring', onRing, 'ring'),
     ],
   };
 }

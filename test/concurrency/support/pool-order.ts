@@ -34,8 +34,8 @@ export class ServingOrder {
     for (let waiter = 1; waiter <= high; waiter++) {
       const entry = this.#tables.waiterAt(waiter);
       const older = this.#olderThan(ticket, entry);
-      if (older === undefined || Atomics.load(words, entry + WAITER.STATE) !== WAIT.WAITING)
-        continue;
+      if (older === undefined) continue;
+      if (Atomics.load(words, entry + WAITER.STATE) !== WAIT.WAITING) continue;
       if (Atomics.load(words, entry + WAITER.PRIORITY) < priority) continue;
       // Only what is read under the lock is sure to belong together: the state may have been of a
       // new waiter, and the ticket of the last one. Taking the lock shows the new one's ticket.

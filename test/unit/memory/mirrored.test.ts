@@ -4,22 +4,19 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import * as fc from 'fast-check';
 
 import { MirroredRing } from 'annulus/memory';
 import { pageSize } from '#src/sys/linux.js';
+import { collectGarbage } from '../../support/gc.js';
 import { printedSeed } from '../../support/random.js';
 import { held } from '../support/resources.js';
+import { ringMappings, shift } from './support/rings.js';
 
 const seed = printedSeed();
 
 const page = pageSize();
-
-/** Moves the positions of an empty ring forward by `count` bytes. */
-function shift(ring: MirroredRing, count: number): void {
-  ring.advance(count);
-  ring.consume(count);
-}
 
 const closedError = { name: 'AnnulusError', code: 'ERR_ANNULUS_CLOSED' };
 
@@ -165,6 +162,16 @@ describe('MirroredRing', () => {
       assert.equal(outer.closed, false);
     }
     assert.equal(outer.closed, true);
+  });
+
+  it('is unmapped when it is forgotten', async () => {
+    const before = ringMappings();
+    for (let i = 0; i < 50; i++) MirroredRing.create(page).resize(3 * page);
+    for (let i = 0; i < 10 && ringMappings() > before; i++) {
+      collectGarbage();
+      await setImmediate();
+    }
+    assert.equal(ringMappings(), before);
   });
 
   it('leaves no descriptor and no mapping behind', () => {

@@ -12,6 +12,7 @@ import { Proactor } from 'annulus/proactor';
 import { pageSize } from '#src/sys/linux.js';
 import { mappings } from '../../support/census.js';
 import { withoutUring } from '../../support/skip.js';
+import { pair } from '../support/pair.js';
 import { held } from '../support/resources.js';
 import { differsAt, ringMappings, shift, writeStream } from './support/rings.js';
 
@@ -153,12 +154,21 @@ describe('MirroredRing.resize()', () => {
         code: 'ERR_REGION_BUSY',
         message: new RegExp(`region of ${8 * page} bytes is in use by 1 `),
       });
+      assert.equal(ringMappings(), 2); // nothing was mapped in vain
       assert.equal(differsAt(ring.content(), 0), -1);
       io.unregisterBuffers();
       ring.resize(8 * page);
       assert.equal(differsAt(ring.content(), 0), -1);
       io.registerBuffers([ring.bytes.subarray(0, ring.capacity)]); // the new pages
       io.unregisterBuffers();
+
+      using ends = pair();
+      const reading = io.read(ends.reader, ring.unused());
+      assert.throws(() => ring.resize(4 * page), { code: 'ERR_REGION_BUSY' });
+      assert.throws(() => ring.close(), { code: 'ERR_REGION_BUSY' });
+      ends.write('x');
+      assert.equal(await reading, 1);
+      ring.resize(4 * page);
     },
   );
 

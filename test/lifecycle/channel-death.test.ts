@@ -93,7 +93,7 @@ async function runVictim(
   const args = [program, work, String(last)];
   const child = spawn(process.execPath, args, { stdio: stdio as never[] });
   let text = '';
-  child.stdout!.setEncoding('utf8').on('data', (more: string) => (text += more));
+  child.stdout.setEncoding('utf8').on('data', (more: string) => (text += more));
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   if (signal === 'SIGKILL') return undefined;
   assert.deepEqual([code, signal], [0, null]);
@@ -154,7 +154,7 @@ async function killSender<S extends Sender | MessageSender, R extends Receiver |
   last: number,
 ): Promise<boolean> {
   const channel = kind.create();
-  const victim = startVictim(channel as never, 'sender', work, last);
+  const victim = startVictim(channel, 'sender', work, last);
   using receiver = channel.receiver;
   const [got, end] = await receiveAll(kind, receiver, 0);
   const points = await victim;
@@ -172,7 +172,7 @@ async function killReceiver<S extends Sender | MessageSender, R extends Receiver
   last: number,
 ): Promise<boolean> {
   const channel = kind.create();
-  const victim = startVictim(channel as never, 'receiver', work, last);
+  const victim = startVictim(channel, 'receiver', work, last);
   using sender = channel.sender;
   const [sent, end] = await sendAll(kind, sender, 0);
   // It may die with everything sent and not everything received.

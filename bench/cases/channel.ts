@@ -46,16 +46,32 @@ export const channelCases: readonly BenchmarkCase[] = [
     ],
   },
   {
-    name: 'channel.rtt.sleep',
-    measures: 'one round trip of 8 bytes, both sides waiting on the event loop',
+    name: 'channel.rtt.adaptive',
+    measures: 'one round trip of 8 bytes on the event loop, looking for a moment before sleeping',
     unit: 'us',
     better: 'lower',
     threads: 2,
     placements: ['unpinned', 'pinned'],
-    subjects: [
-      { kind: 'node', name: 'annulus', script: 'channel/rtt-sleep-annulus' },
-      ...nodePeers('rtt'),
-    ],
+    subjects: [waitingSubject({ waiting: 'adaptive' }), ...nodePeers('rtt')],
+  },
+  {
+    name: 'channel.rtt.sleep',
+    measures: 'one round trip of 8 bytes, both sides asleep on the event loop meanwhile',
+    unit: 'us',
+    better: 'lower',
+    threads: 2,
+    placements: ['unpinned', 'pinned'],
+    subjects: [waitingSubject({ waiting: 'sleep' }), ...nodePeers('rtt')],
+  },
+  {
+    name: 'channel.rtt.block',
+    measures: 'one round trip of 8 bytes, both threads blocked in the kernel meanwhile',
+    unit: 'us',
+    better: 'lower',
+    threads: 2,
+    placements: ['unpinned', 'pinned'],
+    gates: [{ peer: 'unix-socket', atLeast: 1.33 }],
+    subjects: [waitingSubject({ waiting: 'sleep', blocking: 'yes' }), ...nodePeers('rtt')],
   },
 ];
 
@@ -65,4 +81,8 @@ function nodePeers(work: 'stream' | 'rtt', options: SubjectOptions = {}): Subjec
     { kind: 'node', name: 'postMessage', script: `channel/${work}-post-message`, options },
     { kind: 'node', name: 'unix-socket', script: `channel/${work}-unix-socket`, options },
   ];
+}
+
+function waitingSubject(options: SubjectOptions): Subject {
+  return { kind: 'node', name: 'annulus', script: 'channel/rtt-wait-annulus', options };
 }

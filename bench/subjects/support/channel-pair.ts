@@ -2,7 +2,7 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { Channel, Receiver, Sender } from 'annulus/channel';
-import type { StdioEntry } from 'annulus/channel';
+import type { StdioEntry, Waiting } from 'annulus/channel';
 import { startChild } from './child.ts';
 
 /** Standard streams and the IPC channel come first in the child; then the channels, two each. */
@@ -34,9 +34,13 @@ export function senderToParent(): Sender {
 }
 
 /** Starts `childRole` with a channel in each direction. */
-export function startEcho(childRole: string, capacity: number): ParentEnds {
-  const there = Channel.create({ capacity });
-  const back = Channel.create({ capacity });
+export function startEcho(
+  childRole: string,
+  capacity: number,
+  waiting: Waiting = 'adaptive',
+): ParentEnds {
+  const there = Channel.create({ capacity, waiting });
+  const back = Channel.create({ capacity, waiting });
   const child = startChild(childRole, back.stdio('sender', there.stdio('receiver', STANDARD)));
   there.release('receiver');
   back.release('sender');
@@ -44,10 +48,13 @@ export function startEcho(childRole: string, capacity: number): ParentEnds {
 }
 
 /** In the child that `startEcho` started. */
-export function endsToParent(): { readonly sender: Sender; readonly receiver: Receiver } {
+export function endsToParent(waiting: Waiting = 'adaptive'): {
+  readonly sender: Sender;
+  readonly receiver: Receiver;
+} {
   return {
-    receiver: Receiver.fromStdio(FIRST_CHANNEL),
-    sender: Sender.fromStdio(FIRST_CHANNEL + CHANNEL_DESCRIPTORS),
+    receiver: Receiver.fromStdio(FIRST_CHANNEL, { waiting }),
+    sender: Sender.fromStdio(FIRST_CHANNEL + CHANNEL_DESCRIPTORS, { waiting }),
   };
 }
 

@@ -1,13 +1,22 @@
-/** Round trips to a child process through two channels, both sides waiting on the event loop. */
+/**
+ * Round trips to a child process through two channels, both sides waiting on the event loop, or
+ * blocking: `waiting` says how.
+ */
 
-import type { Receiver, Sender } from 'annulus/channel';
+import type { Receiver, Sender, Waiting } from 'annulus/channel';
 import { endsToParent, startEcho, WordsOf } from '../support/channel-pair.ts';
 import { exitWithParent, role } from '../support/child.ts';
 import { Meter } from '../support/meter.ts';
 import { checkPing, PING_BYTES, writePing } from '../support/ping.ts';
+import { textOption } from '../support/options.ts';
 import { report } from '../support/report.ts';
 
 const CAPACITY = 4_096;
+
+const waiting = textOption('waiting', 'adaptive') as Waiting;
+
+/** Whether a wait blocks the thread, as in a worker. */
+const isBlocking = textOption('blocking', 'no') === 'yes';
 
 const outgoing = new WordsOf();
 const incoming = new WordsOf();
@@ -20,14 +29,15 @@ function send(sender: Sender, sequence: number): void {
 }
 
 async function receive(receiver: Receiver, sequence: number): Promise<void> {
-  await receiver.whenReadable(PING_BYTES);
+  if (isBlocking) receiver.waitReadable(PING_BYTES);
+  else await receiver.whenReadable(PING_BYTES);
   const content = receiver.content();
   checkPing(incoming.of(content), content.byteOffset >> 2, sequence);
   receiver.consume(PING_BYTES);
 }
 
 async function play(): Promise<void> {
-  const { child, sender, receiver } = startEcho('echo', CAPACITY);
+  const { child, sender, receiver } = startEcho('echo', CAPACITY, waiting);
   const meter = new Meter(16);
   let sequence = 0;
   do {
@@ -42,7 +52,7 @@ async function play(): Promise<void> {
 
 async function echo(): Promise<void> {
   exitWithParent();
-  const { sender, receiver } = endsToParent();
+  const { sender, receiver } = endsToParent(waiting);
   for (let expected = 1; ; expected++) {
     await receive(receiver, expected);
     send(sender, expected);

@@ -14,24 +14,30 @@ import {
   SystemError,
 } from '../sys/errors.ts';
 import { syscall } from '../sys/linux.ts';
-import { native, SOURCE } from '../sys/native.ts';
 import { OP, opcodeLabel } from '../uring/opcodes.ts';
 import { Ring } from '../uring/ring.ts';
 import type { RingStats } from '../uring/ring.ts';
+import type { SharedRing } from '../uring/shared/ring.ts';
 import type { RingOptions } from '../uring/options.ts';
 import { BouncePool } from './bounce.ts';
 import type { Attachment } from './attachment.ts';
 import { Batcher } from './batching.ts';
 import type { Batching } from './batching.ts';
+import { PumpDrive } from './drive.ts';
+import type { Drive } from './drive.ts';
 import { flushAtExit, forgetAtExit } from './exit.ts';
+import { SharedDrive } from './shared-drive.ts';
 import { IGNORED, MAX_SLOTS, Slots } from './slots.ts';
 import type { Reject, Resolve } from './slots.ts';
 import { WaitingLine } from './waiting.ts';
 import type { Waiting } from './waiting.ts';
 
-/** What a {@link Proactor} is made with. */
-export interface ProactorOptions extends RingOptions {
-  /** Requests in flight at most; further ones wait in order. Default and most: half the CQ entries. */
+/** How a {@link Proactor} treats requests. */
+export interface EngineOptions {
+  /**
+   * Requests in flight at most; further ones wait in order. Default and most: half the CQ entries, of
+   * a shared ring this thread's part of them.
+   */
   readonly maxInFlight?: number;
   /** When queued requests go to the kernel. Default `'turn'`. */
   readonly batching?: Batching;
@@ -42,6 +48,9 @@ export interface ProactorOptions extends RingOptions {
    */
   readonly onEnterError?: (error: SystemError) => void;
 }
+
+/** What a {@link Proactor} is made with. */
+export interface ProactorOptions extends RingOptions, EngineOptions {}
 
 /** Counters of a proactor. */
 export interface ProactorStats extends RingStats {
@@ -88,7 +97,7 @@ export type Prepare = (token: number) => number;
 /** Slots, waiting line and pump. */
 export abstract class Engine {
   /** @internal */
-  protected readonly ring: Ring;
+  protected readonly ring: Ring | SharedRing;
   /** @internal */
   protected readonly slots: Slots;
   /** @internal */
@@ -100,7 +109,7 @@ export abstract class Engine {
   private readonly followers: (() => void)[] = [];
   private readonly maxInFlight: number;
   private readonly lateCancels: number[] = [];
-  private readonly sourceId: number;
+  private readonly drive: Drive;
   private readonly onCompletion: (token: number, result: number, flags: number) => void;
   private readonly batcher: Batcher | undefined;
   private readonly onEnterError: ((error: SystemError) => void) | undefined;
@@ -111,23 +120,22 @@ export abstract class Engine {
   private onIdle: (() => void) | undefined;
 
   /** @internal */
-  protected constructor(options: ProactorOptions) {
-    const entries = options.entries ?? 1024;
-    this.ring = new Ring({
-      completionEntries: Math.min(entries * 8, 2 * MAX_SLOTS),
-      ...options,
-      entries,
-    });
-    const most = Math.min(this.ring.completionEntries >> 1, MAX_SLOTS - 1 - RESERVED);
+  protected constructor(options: ProactorOptions, shared?: SharedRing) {
+    const own = shared === undefined ? makeRing(options) : undefined;
+    this.ring = own ?? shared!;
+    const part = (this.ring.completionEntries >> 1) / (shared?.threads ?? 1);
+    const most = Math.max(1, Math.min(Math.floor(part), MAX_SLOTS - 1 - RESERVED));
     this.maxInFlight = options.maxInFlight ?? most;
     try {
       checkInteger('maxInFlight', this.maxInFlight, 1, most);
       checkHandler(options.onEnterError);
       this.batcher = this.makeBatcher(options.batching ?? 'turn');
-      this.sourceId = this.ring.startPump(() => this.reap());
+      const reap = (): void => this.reap();
+      this.drive = own === undefined ? new SharedDrive(shared!, reap) : new PumpDrive(own, reap);
+      if (this.batcher !== undefined) this.drive.holdBack();
     } catch (error) {
       this.batcher?.close();
-      this.ring.close();
+      own?.close();
       throw error;
     }
     this.onEnterError = options.onEnterError;
@@ -149,14 +157,14 @@ export abstract class Engine {
   /** Lets requests in flight keep the process alive. This is how it starts. */
   ref(): void {
     this.wantsLoop = true;
-    if (this.ring.inFlight > 0) native().source(this.sourceId, SOURCE.REF);
+    if (this.ring.inFlight > 0) this.drive.keepAlive(true);
     this.batcher?.keepAlive(true);
   }
 
   /** Lets the process end although requests are in flight. */
   unref(): void {
     this.wantsLoop = false;
-    native().source(this.sourceId, SOURCE.UNREF);
+    this.drive.keepAlive(false);
     this.batcher?.keepAlive(false);
   }
 
@@ -170,6 +178,7 @@ export abstract class Engine {
     try {
       const count = this.ring.submit();
       this.batcher?.emptied();
+      this.drive.handOver();
       this.keepLoop();
       return count;
     } catch (error) {
@@ -206,7 +215,7 @@ export abstract class Engine {
 
   /** @internal The promise of a request just prepared under `token`. */
   protected promiseOf<T>(token: number, key: number): Promise<T> {
-    if (!this.ring.referenced && this.wantsLoop) native().source(this.sourceId, SOURCE.REF);
+    this.drive.prepared(this.wantsLoop);
     if (this.batcher !== undefined) this.queued();
     return this.slots.promise<T>(token, key);
   }
@@ -336,7 +345,7 @@ export abstract class Engine {
 
   /** Keeps the loop alive; the shim lets it go when the kernel has nothing of ours. */
   private keepLoop(): void {
-    if (!this.ring.referenced && this.wantsLoop) native().source(this.sourceId, SOURCE.REF);
+    this.drive.prepared(this.wantsLoop);
   }
 
   private wait(waiting: Waiting): void {
@@ -348,15 +357,13 @@ export abstract class Engine {
     if (policy === 'turn') return undefined;
     const most = Math.min(this.ring.entries, this.maxInFlight);
     const release = (): void => this.handOver();
-    const batcher = new Batcher(policy, most, () => this.ring.unsubmitted, release);
-    this.ring.holdBack();
-    return batcher;
+    return new Batcher(policy, most, () => this.ring.unsubmitted, release);
   }
 
   /** Has the pump submit what is held back, with the turn's end. */
   private handOver(): void {
     if (this.ring.closed) return;
-    this.ring.publish();
+    this.drive.handOver();
     this.keepLoop();
   }
 
@@ -394,7 +401,7 @@ export abstract class Engine {
 
   /** Settles what has completed; returns the errno of an enter that failed for good, or 0. */
   private drain(): number {
-    const failure = this.ring.ready === 0 ? -this.ring.pumpError : 0;
+    const failure = this.drive.failure();
     try {
       this.ring.drain(this.onCompletion);
     } catch (error) {
@@ -498,7 +505,7 @@ export abstract class Engine {
     for (let slot = 0; slot < this.slots.size; slot++) {
       if (this.slots.rejectOf(slot) !== undefined) this.rejectSlot(slot, errno);
     }
-    native().source(this.sourceId, SOURCE.UNREF);
+    this.drive.keepAlive(false);
   }
 
   private rejectSlot(slot: number, errno: number): void {
@@ -509,7 +516,7 @@ export abstract class Engine {
       attachment.options?.signal?.removeEventListener('abort', attachment.onAbort);
     }
     attachment?.multishot?.completed(errno, false);
-    reject?.(new SystemError(errno, 'io_uring_enter'));
+    reject?.(this.drive.reasonOf(errno));
   }
 
   private hasChanges(): boolean {
@@ -537,9 +544,16 @@ export abstract class Engine {
     forgetAtExit(this);
     this.batcher?.close();
     this.onClosed();
+    this.drive.close();
     this.ring.close();
     this.bounces.close();
   }
+}
+
+function makeRing(options: ProactorOptions): Ring {
+  const entries = options.entries ?? 1024;
+  const completionEntries = Math.min(entries * 8, 2 * MAX_SLOTS);
+  return new Ring({ completionEntries, ...options, entries });
 }
 
 function checkHandler(handler: unknown): void {

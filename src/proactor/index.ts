@@ -6,7 +6,7 @@
 export type { RequestOptions } from './attachment.ts';
 export type { Batching, BatchLimits } from './batching.ts';
 export type { ChannelTransferOptions } from './channels.ts';
-export type { ProactorOptions, ProactorStats } from './engine.ts';
+export type { EngineOptions, ProactorOptions, ProactorStats } from './engine.ts';
 export { fastOpenAllowed, Listener } from './listener.ts';
 export type { ListenerOptions, ListenerSocketOptions } from './listener.ts';
 export type { PoolFileReadOptions, PoolReadOptions } from './pool-reads.ts';

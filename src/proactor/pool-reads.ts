@@ -18,6 +18,7 @@ import type { BufferPool } from '../pool/pool.ts';
 import type { Fd } from '../uring/descriptors.ts';
 import { OP, opcodeLabel } from '../uring/opcodes.ts';
 import type { Ring } from '../uring/ring.ts';
+import type { SharedRing } from '../uring/shared/ring.ts';
 import type { Attachment, RequestOptions } from './attachment.ts';
 import type { Prepare } from './engine.ts';
 import { closedError } from './engine.ts';
@@ -57,7 +58,7 @@ type Ask = (
 
 /** What reads into pools need of their proactor. */
 export interface PoolRequester {
-  readonly ring: Ring;
+  readonly ring: Ring | SharedRing;
   /** A request that may have to wait in line. */
   readonly ask: Ask;
   /** One that ends by itself, and never waits behind one that does not. */

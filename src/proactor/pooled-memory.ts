@@ -13,6 +13,7 @@ import type { SlabUser } from '../pool/slab-user.ts';
 import type { Fd, FixedBuffer, MemoryRange } from '../uring/descriptors.ts';
 import { OP } from '../uring/opcodes.ts';
 import type { Ring } from '../uring/ring.ts';
+import type { SharedRing } from '../uring/shared/ring.ts';
 import type { FixedTable } from './fixed-table.ts';
 
 /** Which part of a run and of the file a request is about, and its `RWF` or `MSG_FLAG` bits. */
@@ -22,7 +23,7 @@ export interface PooledRange extends MemoryRange {
 
 /** What requests on pools' memory need of their proactor. */
 export interface PooledOwner {
-  readonly ring: Ring;
+  readonly ring: Ring | SharedRing;
   readonly table: FixedTable;
   /** Submits what is prepared; false if something is left. */
   readonly flush: () => boolean;

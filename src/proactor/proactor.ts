@@ -2,25 +2,25 @@
  * Proactor: io_uring requests as promises. Requests made in one turn of the event loop reach the
  * kernel in one call.
  */
-import type { Receiver, Sender, Waiter } from '../channel/index.ts';
+import type { Receiver, Sender } from '../channel/index.ts';
 import { regionOf, Region } from '../memory/region.ts';
 import { Allocation } from '../pool/allocation.ts';
 import { BufferPool } from '../pool/pool.ts';
-import { check, checkInteger, ERRNO } from '../sys/errors.ts';
+import { check, checkInteger, ERRNO, invalidArgType } from '../sys/errors.ts';
 import type { Fd, FixedBuffer, MemoryRange } from '../uring/descriptors.ts';
 import { OP } from '../uring/opcodes.ts';
 import type { PathOptions } from '../uring/requests/path.ts';
+import { SharedRing } from '../uring/shared/ring.ts';
 import type { SocketAddress } from '../uring/sockaddr.ts';
 import { decodeStatx } from '../uring/statx.ts';
 import type { FileStatus } from '../uring/statx.ts';
 import type { RequestOptions } from './attachment.ts';
 import { Acceptor } from './acceptor.ts';
 import { plainBytes } from './bounce.ts';
-import { pollWaiter } from './channel-waiter.ts';
 import { drainChannel, fillChannel } from './channels.ts';
 import type { ChannelTransferOptions } from './channels.ts';
 import { Engine } from './engine.ts';
-import type { ProactorOptions } from './engine.ts';
+import type { EngineOptions, ProactorOptions } from './engine.ts';
 import { FixedTable } from './fixed-table.ts';
 import { Listener } from './listener.ts';
 import type { ListenerOptions } from './listener.ts';
@@ -74,7 +74,7 @@ function isDirect(
  */
 export class Proactor extends Engine {
   static #default: Proactor | undefined;
-  #channelWaiter: Waiter | undefined;
+  readonly #shared: SharedRing | undefined;
   #table: FixedTable | undefined;
   #pooled: PooledMemory | undefined;
   #poolReads: PoolReads | undefined;
@@ -82,8 +82,12 @@ export class Proactor extends Engine {
   /**
    * @throws {AnnulusError} `ERR_ANNULUS_URING_UNAVAILABLE` with the likely cause and the remedy.
    */
-  constructor(options: ProactorOptions = {}) {
-    super(options);
+  constructor(options?: ProactorOptions);
+  /** @internal */
+  constructor(options: ProactorOptions, shared: SharedRing);
+  constructor(options: ProactorOptions = {}, shared?: SharedRing) {
+    super(options, shared);
+    this.#shared = shared;
   }
 
   /** The proactor of this thread, made on first use. */
@@ -92,6 +96,33 @@ export class Proactor extends Engine {
       Proactor.#default = new Proactor();
     }
     return Proactor.#default;
+  }
+
+  /**
+   * Promises over this thread's part in a shared ring. Whichever thread reaps a completion, the promise
+   * of the thread that asked is settled. Closing the proactor ends this thread's part.
+   *
+   * For the kernel a request is of the thread whose turn submitted it, which may be another than
+   * asked: if that ends first, the request may fail with `ECANCELED`.
+   *
+   * @param ring - Default: a new one, whose {@link Proactor.sharedRing} has the handle for others.
+   * @example
+   * ```ts
+   * import { Proactor } from 'annulus/proactor';
+   * import { SharedRing } from 'annulus/uring';
+   * const ring = new SharedRing({ threads: 4 }); // in a worker: SharedRing.attach(workerData)
+   * await using io = Proactor.shared(ring);
+   * await io.sleep(10);
+   * ```
+   */
+  static shared(ring: SharedRing = new SharedRing(), options: EngineOptions = {}): Proactor {
+    if (!(ring instanceof SharedRing)) throw invalidArgType('ring', 'a SharedRing', ring);
+    return new Proactor(options, ring);
+  }
+
+  /** The ring this proactor shares with other threads; undefined for one of its own. */
+  get sharedRing(): SharedRing | undefined {
+    return this.#shared;
   }
 
   /**
@@ -243,20 +274,6 @@ export class Proactor extends Engine {
    */
   drainChannel(receiver: Receiver, fd: Fd, options?: ChannelTransferOptions): Promise<number> {
     return drainChannel(this, fd, receiver, options);
-  }
-
-  /**
-   * How ends of channels wait by requests of this proactor, instead of a descriptor watched on the event
-   * loop: what `waiter` among their options can be.
-   *
-   * @example
-   * ```ts
-   * const channel = Channel.create({ capacity: 65536, waiter: io.channelWaiter });
-   * ```
-   */
-  get channelWaiter(): Waiter {
-    this.#channelWaiter ??= pollWaiter(this);
-    return this.#channelWaiter;
   }
 
   /** `read()` into registered memory. Linux 5.1. */

@@ -58,8 +58,8 @@ describe('completions of one request', needs('READ_MULTISHOT'), () => {
     const count = 50_000;
     const stop = new Int32Array(new SharedArrayBuffer(4));
     using ring = new SharedRing({ threads: 3, entries: 8 });
-    const work = { handle: ring.handle, seed, requests: 0, stop };
-    const workers = [startThread(work), startThread(work)];
+    const reaps = { handle: ring.handle, seed, requests: 0, stop };
+    const workers = [startThread(reaps), startThread(reaps)];
     const reports = workers.map((worker) => once(worker, 'message'));
     const buffers = ring.register.bufferRing({ count: 256, size: 4 });
     const [reader, writer] = pipe();

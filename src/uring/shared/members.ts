@@ -108,7 +108,7 @@ export class Members {
   readonly #claims: Claims;
   readonly #events: MemberEvents;
   /** Descriptors of others' eventfds, by member, and whose they are. */
-  readonly #wakers: { readonly serial: number; readonly fd: number }[] = [];
+  readonly #wakers = new Map<number, { readonly serial: number; readonly fd: number }>();
   /** Watches of others' sockets. */
   readonly #watches = new Map<number, Watcher>();
   /** The other half of the home's pair. */
@@ -266,7 +266,7 @@ export class Members {
     for (const watch of this.#watches.values()) watch.close();
     for (const [fd] of this.#watches) if (fd !== this.#mine) closeOwned(fd);
     this.#watches.clear();
-    for (const { fd } of Object.values(this.#wakers)) closeOwned(fd);
+    for (const { fd } of this.#wakers.values()) closeOwned(fd);
     closeOwned(this.wakeFd);
     if (this.member === HOME) closeOwned(this.socket);
     else if (Atomics.exchange(words, at + MEMBER.SOCKET, 0) !== 0) close(this.socket);
@@ -304,10 +304,10 @@ export class Members {
     const words = this.#words;
     const at = this.#layout.memberAt(member);
     const state = Atomics.load(words, at + MEMBER.STATE);
-    const known = this.#wakers[member];
+    const known = this.#wakers.get(member);
     if (known?.serial === state) return known.fd;
     if (known !== undefined) closeOwned(known.fd);
-    delete this.#wakers[member];
+    this.#wakers.delete(member);
     if ((state & KIND) !== LIVE) return -1;
     const fd = syscall('fcntl', Atomics.load(words, at + MEMBER.WAKE_FD) - 1, F_DUPFD_CLOEXEC, 3);
     // SYNC POINT: a member is gone, or not live, before its descriptor is closed. If it is neither
@@ -318,7 +318,7 @@ export class Members {
       return -1;
     }
     own(fd);
-    this.#wakers[member] = { serial: state, fd };
+    this.#wakers.set(member, { serial: state, fd });
     return fd;
   }
 

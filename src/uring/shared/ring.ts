@@ -223,9 +223,15 @@ export class SharedRing extends CommandRequests {
     return this.#part.layout.threads;
   }
 
-  /** Whether {@link SharedRing.close} was called, here or at the ring's home, or the home has ended. */
+  /** Whether {@link SharedRing.close} was called. */
   get closed(): boolean {
-    return this.#closed || this.#homeEnded || this.#words[HEAD.STATE] !== RING.OPEN;
+    return this.#closed;
+  }
+
+  /** Whether the ring takes no more requests: it is closed, here or at its home, or that has ended. */
+  get ended(): boolean {
+    if (this.#closed || this.#homeEnded) return true;
+    return this.#words[HEAD.STATE] !== RING.OPEN || this.#members.isGone(HOME);
   }
 
   /** Entries that can be prepared before the next `submit()`. */
@@ -412,6 +418,21 @@ export class SharedRing extends CommandRequests {
   /** `close()`, at the end of a block that declares it with `using`. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** @internal Becomes readable when another thread has passed completions on to this one. */
+  get wakeFd(): number {
+    return this.#members.wakeFd;
+  }
+
+  /** @internal This thread was woken by `wakeFd`. */
+  clearWake(): void {
+    this.#members.clearWake();
+  }
+
+  /** @internal This thread may go to sleep, unless there is something to drain: then it may not. */
+  arm(): boolean {
+    return this.#isReady(1);
   }
 
   /** @internal Takes back prepared requests that were not handed over, newest last. */

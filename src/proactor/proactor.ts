@@ -2,7 +2,7 @@
  * Proactor: io_uring requests as promises. Requests made in one turn of the event loop reach the
  * kernel in one call.
  */
-import type { Receiver, Sender } from '../channel/index.ts';
+import type { Receiver, Sender, Waiter } from '../channel/index.ts';
 import { regionOf, Region } from '../memory/region.ts';
 import { Allocation } from '../pool/allocation.ts';
 import { BufferPool } from '../pool/pool.ts';
@@ -17,6 +17,7 @@ import type { FileStatus } from '../uring/statx.ts';
 import type { RequestOptions } from './attachment.ts';
 import { Acceptor } from './acceptor.ts';
 import { plainBytes } from './bounce.ts';
+import { pollWaiter } from './channel-waiter.ts';
 import { drainChannel, fillChannel } from './channels.ts';
 import type { ChannelTransferOptions } from './channels.ts';
 import { Engine } from './engine.ts';
@@ -75,6 +76,7 @@ function isDirect(
 export class Proactor extends Engine {
   static #default: Proactor | undefined;
   readonly #shared: SharedRing | undefined;
+  #channelWaiter: Waiter | undefined;
   #table: FixedTable | undefined;
   #pooled: PooledMemory | undefined;
   #poolReads: PoolReads | undefined;
@@ -274,6 +276,20 @@ export class Proactor extends Engine {
    */
   drainChannel(receiver: Receiver, fd: Fd, options?: ChannelTransferOptions): Promise<number> {
     return drainChannel(this, fd, receiver, options);
+  }
+
+  /**
+   * How ends of channels wait by requests of this proactor, instead of a descriptor watched on the event
+   * loop: what `waiter` among their options can be.
+   *
+   * @example
+   * ```ts
+   * const channel = Channel.create({ capacity: 65536, waiter: io.channelWaiter });
+   * ```
+   */
+  get channelWaiter(): Waiter {
+    this.#channelWaiter ??= pollWaiter(this);
+    return this.#channelWaiter;
   }
 
   /** `read()` into registered memory. Linux 5.1. */

@@ -269,13 +269,16 @@ export class Ring extends CommandRequests {
     this.#checkOpen();
     if (this.#ioPoll && this.inFlight > 0) this.#enterOnce(0, 0, ENTER.GETEVENTS);
     let count = this.#completions.drain(callback);
-    while (!this.#closed && this.#completions.needsEnter) {
+    if (this.#closed || !this.#completions.needsEnter) return count;
+    // The kernel's work is finished once, and what it holds back is fetched: not the work that comes
+    // meanwhile, which a request that completes again and again may make without end.
+    do {
       if (this.#completions.overflowing) this.#overflows++;
       this.#enterOnce(0, 0, ENTER.GETEVENTS);
       const more = this.#completions.drain(callback);
       if (more === 0) break;
       count += more;
-    }
+    } while (!this.#closed && this.#completions.overflowing);
     return count;
   }
 
@@ -325,6 +328,14 @@ export class Ring extends CommandRequests {
     own(this.#eventFd);
     this.register.eventfd(this.#eventFd);
     return this.#native.watch(this.memory.name, 0, reap, this.#eventFd);
+  }
+
+  /**
+   * @internal Has nobody hear of messages and tags: whoever has the ring's descriptor can send one with
+   * any token, which must not be taken for the end of a request.
+   */
+  ignoreForeign(): void {
+    this.#completions.deaf = true;
   }
 
   /** @internal Errno of the pump's last enter; see native/ring.c. */

@@ -8,13 +8,16 @@ import { describe, it } from 'node:test';
 
 import { alloc } from 'annulus/memory';
 import { Proactor } from 'annulus/proactor';
-import { Ring } from 'annulus/uring';
+import { CQE, Ring, TIMEOUT } from 'annulus/uring';
 
 import { blockingSockets, closeAll } from '../support/pipes.ts';
 import { withoutUring } from '../support/skip.ts';
+import { DEFERRED } from '../support/uring.ts';
 
 const NOPS = 8000;
 const ENTRIES = 8;
+/** More completions than a drain or a hundred find, unless it makes them itself. */
+const ENDLESS = 100_000;
 
 describe('more than fits', { skip: withoutUring }, () => {
   it('hazard 5: completions beyond the queue are kept by the kernel and none is lost', (test) => {
@@ -51,6 +54,30 @@ describe('more than fits', { skip: withoutUring }, () => {
     assert.ok(ring.stats.overflows > 0, 'the queue never overflowed');
     test.diagnostic(`${ring.stats.overflows} overflows, ${drains} early drains`);
   });
+
+  for (const [name, flags] of Object.entries({ default: undefined, deferred: DEFERRED })) {
+    it(`hazard 13: draining ends although a request completes again at once: ${name}`, () => {
+      using ring = new Ring({ entries: 8, ...(flags !== undefined && { flags }) });
+      // Fires whenever the kernel looks.
+      ring.timeout(1, 0, { flags: TIMEOUT.MULTISHOT });
+      let [completions, ended] = [0, false];
+      for (let i = 0; i < 100 && !ended; i++) {
+        ring.submitAndWait(1);
+        ring.drain((_, __, events) => {
+          assert.ok(++completions < ENDLESS, 'draining goes on and on');
+          ended = (events & CQE.F_MORE) === 0; // as when the queue is full
+        });
+      }
+      assert.ok(completions > 0);
+      // It ends when there is no place for its next completion.
+      while (ring.inFlight > 0 && ring.ready < ring.completionEntries) {
+        ring.submitAndWait(ring.ready + 1);
+      }
+      ring.submitAndWait(0, { timeout: 1 });
+      ring.drain(() => {});
+      assert.equal(ring.inFlight, 0);
+    });
+  }
 
   it('hazard 6: requests beyond the cap wait, and are served first come, first served', async () => {
     const cap = 4;

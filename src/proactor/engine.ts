@@ -36,7 +36,7 @@ import type { Waiting } from './waiting.ts';
 export interface EngineOptions {
   /**
    * Requests in flight at most; further ones wait in order. Default and most: half the CQ entries, of
-   * a shared ring this thread's part of them.
+   * a shared ring this thread's part of them, and never more than 16,351.
    */
   readonly maxInFlight?: number;
   /** When queued requests go to the kernel. Default `'turn'`. */
@@ -83,8 +83,11 @@ const CHANGES: ReadonlySet<number> = new Set([
   OP.SEND,
 ]);
 
-/** Slots kept for requests that follow up another, so that they need not wait for one that is idle. */
-const RESERVED = 32;
+/**
+ * Most slots kept for requests that follow up another, so that they need not wait for one that is idle;
+ * a small completion queue has fewer.
+ */
+const RESERVED_MAX = 32;
 
 /** How long a process that exits waits for its writes, in milliseconds. */
 const EXIT_TIMEOUT_MS = 2000;
@@ -108,14 +111,21 @@ export abstract class Engine {
   /** Requests that follow up another, and found every slot or the submission queue taken. */
   private readonly followers: (() => void)[] = [];
   private readonly maxInFlight: number;
+  /** Slots that only follow-ups may take. */
+  private readonly reserved: number;
   private readonly lateCancels: number[] = [];
   private readonly drive: Drive;
   private readonly onCompletion: (token: number, result: number, flags: number) => void;
   private readonly batcher: Batcher | undefined;
   private readonly onEnterError: ((error: SystemError) => void) | undefined;
   private wantsLoop = true;
-  /** @internal Whether the ring's descriptor was closed by somebody else. */
-  protected gone = false;
+  /** Whether the ring's descriptor was closed by somebody else. */
+  private gone = false;
+  /**
+   * @internal While requests are rejected that the kernel has: it may use their memory yet, and nobody
+   * will ever hear of their end.
+   */
+  protected abandoning = false;
   private closing: Promise<void> | undefined;
   private onIdle: (() => void) | undefined;
 
@@ -124,7 +134,7 @@ export abstract class Engine {
     const own = shared === undefined ? makeRing(options) : undefined;
     this.ring = own ?? shared!;
     const part = (this.ring.completionEntries >> 1) / (shared?.threads ?? 1);
-    const most = Math.max(1, Math.min(Math.floor(part), MAX_SLOTS - 1 - RESERVED));
+    const most = Math.max(1, Math.min(Math.floor(part), MAX_SLOTS - 1 - RESERVED_MAX));
     this.maxInFlight = options.maxInFlight ?? most;
     try {
       checkInteger('maxInFlight', this.maxInFlight, 1, most);
@@ -139,7 +149,8 @@ export abstract class Engine {
       throw error;
     }
     this.onEnterError = options.onEnterError;
-    this.slots = new Slots(this.maxInFlight + RESERVED);
+    this.reserved = Math.min(RESERVED_MAX, Math.max(1, this.ring.completionEntries >> 4));
+    this.slots = new Slots(this.maxInFlight + this.reserved);
     this.onCompletion = (token, result, flags): void => this.complete(token, result, flags);
     flushAtExit(this);
   }
@@ -206,7 +217,7 @@ export abstract class Engine {
   /** @internal Whether a request can be prepared at once; if not it must wait its turn. */
   protected canPrepare(): boolean {
     return (
-      this.slots.free > RESERVED &&
+      this.slots.free > this.reserved &&
       this.line.length === 0 &&
       this.closing === undefined &&
       this.makeSpace(1)
@@ -246,7 +257,7 @@ export abstract class Engine {
       return;
     }
     const start = (): void => this.start(op, attachment, prepare, resolve, rejectAsked);
-    if (this.slots.free > RESERVED && this.line.length === 0 && this.makeSpace(2)) start();
+    if (this.slots.free > this.reserved && this.line.length === 0 && this.makeSpace(2)) start();
     else this.wait({ start, reject, signal });
   }
 
@@ -340,7 +351,7 @@ export abstract class Engine {
 
   /** A request was prepared that may be held back. */
   private queued(): void {
-    this.batcher?.prepared(this.wantsLoop, this.slots.free <= RESERVED);
+    this.batcher?.prepared(this.wantsLoop, this.slots.free <= this.reserved);
   }
 
   /** Keeps the loop alive; the shim lets it go when the kernel has nothing of ours. */
@@ -391,7 +402,7 @@ export abstract class Engine {
     while (this.followers.length > 0 && this.slots.free > 0 && this.makeSpace(2)) {
       this.followers.shift()!();
     }
-    while (this.line.length > 0 && this.slots.free > RESERVED && this.makeSpace(2)) {
+    while (this.line.length > 0 && this.slots.free > this.reserved && this.makeSpace(2)) {
       this.line.next();
     }
     if (this.line.length > 0) this.batcher?.crowded();
@@ -502,9 +513,11 @@ export abstract class Engine {
     // EBADF, or another file has the number now, which is no ring.
     if (errno !== ERRNO.EBADF && errno !== ERRNO.ENOTSUP) return;
     this.gone = true;
+    this.abandoning = true;
     for (let slot = 0; slot < this.slots.size; slot++) {
       if (this.slots.rejectOf(slot) !== undefined) this.rejectSlot(slot, errno);
     }
+    this.abandoning = false;
     this.drive.keepAlive(false);
   }
 

@@ -8,7 +8,7 @@
  *
  * Why not a ring of provided buffers, from which the kernel picks one when data arrives? What the
  * ring has, the budget has lost while nothing arrives; what it has not makes the request fail, and
- * these same steps follow. And it is no faster: docs/pool.md has the figures.
+ * these same steps follow. And it is no faster: `npm run bench -- pool.receive` compares them.
  */
 import { AnnulusError, checkInteger, ERRNO, SystemError } from '../sys/errors.ts';
 import { isSeekable } from '../sys/linux.ts';
@@ -63,18 +63,18 @@ export interface PoolRequester {
   readonly ask: Ask;
   /** One that ends by itself, and never waits behind one that does not. */
   readonly followUp: Ask;
-  /** Whether the ring was lost with requests in the kernel, which may write their memory yet. */
-  readonly isLost: () => boolean;
+  /** Whether requests are rejected that the kernel has, and whose memory it may write yet. */
+  readonly isAbandoning: () => boolean;
   /** Prepares a request on a run. */
   readonly prepare: PooledMemory['prepare'];
 }
 
-/** Memory that a lost ring's requests may still use: never given back. */
-const lost = new Set<Allocation>();
+/** Memory that requests of a lost ring may use yet: never given back. */
+const abandoned = new Set<Allocation>();
 
-/** Releases what a request had, or keeps it for good if the kernel may still use it. */
-export function giveBack(run: Allocation, isLost: boolean): void {
-  if (isLost) lost.add(run);
+/** Releases what a request had, or keeps it for good if the kernel may use it yet. */
+export function giveBack(run: Allocation, isAbandoned: boolean): void {
+  if (isAbandoned) abandoned.add(run);
   else run.release();
 }
 
@@ -222,7 +222,7 @@ class PoolRead {
   }
 
   #giveBack(run: Allocation): void {
-    giveBack(run, this.#io.isLost());
+    giveBack(run, this.#io.isAbandoning());
   }
 
   /** The options with what is left of the time. */

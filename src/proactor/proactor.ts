@@ -547,7 +547,7 @@ export class Proactor extends Engine {
       ring: this.ring,
       ask: (...what) => this.ask(...what),
       followUp: (...what) => this.followUp(...what),
-      isLost: () => this.gone,
+      isAbandoning: () => this.abandoning,
       prepare: (...what) => this.pooled.prepare(...what),
     });
     return this.#poolReads;
@@ -589,7 +589,7 @@ export class Proactor extends Engine {
       const reason = error as Error;
       return Promise.reject(reason);
     }
-    const ended = (): void => giveBack(run, this.gone);
+    const ended = (): void => giveBack(run, this.abandoning);
     return new Promise<unknown>((resolve, reject) => {
       this.ask(
         op,

@@ -16,6 +16,7 @@ describe('a descriptor closed under a live ring', { skip: withoutUring }, () => 
     idle: 'an idle proactor',
     busy: 'a proactor with requests submitted, prepared and waiting',
     told: 'a proactor that tells of a failed enter',
+    pool: 'a proactor with reads into a pool',
     stuck: 'a proactor with a request nothing completes',
   })) {
     it(what, async () => {

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readdirSync, readlinkSync, writeSync } from 'node:fs';
 
 import { alloc } from 'annulus/memory';
+import { BufferPool } from 'annulus/pool';
 import { Proactor } from 'annulus/proactor';
 import { Ring } from 'annulus/uring';
 
@@ -102,6 +103,33 @@ const cases: Record<string, () => Promise<void>> = {
     }
     await assert.rejects(io.open('/dev/null', 0), revoked);
     await io.close();
+  },
+
+  /** With reads into a pool that wait for data, for memory, and for a proactor that is no more. */
+  async pool(): Promise<void> {
+    const io = new Proactor({ entries: 8 });
+    const pool = new BufferPool({ bufferSize: 16, maxMemory: 32 });
+    const held = await pool.allocate(1);
+    const [near, far] = blockingSockets();
+    writeSync(far, 'x');
+    const forMemory = io.recv(near, pool, { buffers: 2 });
+    while (pool.stats.waiters === 0) await new Promise(setImmediate);
+    const [idle] = blockingSockets();
+    const forData = assert.rejects(io.recv(idle, pool), { code: /^(?:EBADF|ECANCELED)$/ });
+    const into = assert.rejects(io.recv(idle, held), { code: /^(?:EBADF|ECANCELED)$/ });
+    await turn();
+    revoke();
+    await assert.rejects(io.open('/dev/null', 0), revoked);
+    await Promise.all([forData, into]);
+    held.release();
+    // The kernel may write into that one yet, unless its end was heard of before.
+    const kept = pool.stats.used / 16;
+    assert.ok(kept <= 1);
+    if (kept === 0) await assert.rejects(forMemory, revoked);
+    else forMemory.catch(() => {});
+    await io.close();
+    if (kept === 1) await assert.rejects(forMemory, { code: 'ERR_ANNULUS_CLOSED' });
+    assert.deepEqual([pool.stats.used, pool.stats.waiters], [kept * 16, 0]);
   },
 
   /** With a request in flight that nothing will ever complete. */

@@ -250,6 +250,18 @@ describe('the order of reads into a pool', { skip: withoutUring }, () => {
     nothingHeld(pool);
   });
 
+  it('needs one submission by hand, where requests are held back', async () => {
+    using sockets = new Sockets();
+    await using io = new Proactor({ batching: 'manual' });
+    const pool = poolOf(1);
+    const [near, far] = sockets.pair();
+    const read = io.recv(near, pool);
+    assert.equal(io.submit(), 1);
+    writeSync(far, 'x');
+    using received = await read;
+    assert.equal(textOf(received), 'x');
+  });
+
   it('is not held up by idle reads that fill the proactor', async () => {
     using sockets = new Sockets();
     await using io = new Proactor({ entries: 8, maxInFlight: 2 });

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 
 import { registerDoctor } from './doctor/command.ts';
+import { registerPipe } from './pipe/command.ts';
 import { registerRelay } from './relay/command.ts';
 
 /** Wrong arguments: nothing was tried. */
@@ -23,6 +24,7 @@ export async function main(argv: string[]): Promise<number> {
     .showHelpAfterError('(run it with --help for what it takes)')
     .exitOverride();
   registerRelay(program, finish);
+  registerPipe(program, finish);
   registerDoctor(program, finish);
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -28,6 +28,8 @@ export interface ChannelTransferOptions {
   readonly length?: number | undefined;
   /** The end's `memory`, registered with this proactor: the requests are fixed ones then. */
   readonly buffer?: FixedBuffer | undefined;
+  /** Told of every piece that has moved, in bytes. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 /** What a transfer needs of its proactor. */
@@ -48,7 +50,7 @@ abstract class ChannelTransfer {
   protected readonly signal: AbortSignal | undefined;
   /** Whether one request has to follow another. */
   protected readonly isStream: boolean;
-  protected moved = 0;
+  private moved = 0;
   private readonly io: ChannelIo;
   private readonly fd: Fd;
   private readonly direction: Direction;
@@ -102,6 +104,12 @@ abstract class ChannelTransfer {
 
   protected abstract moveAll(): Promise<void>;
   protected abstract finish(): void;
+
+  /** Counts bytes that have moved. */
+  protected count(bytes: number): void {
+    this.moved += bytes;
+    this.options.onBytes?.(bytes);
+  }
 
   /** Bytes that may still be asked for, at most a piece. */
   protected nextPiece(): number {
@@ -210,7 +218,7 @@ class Filling extends ChannelTransfer {
   private land(count: number): void {
     if (count === 0) return;
     this.sender.commit(count);
-    this.moved += count;
+    this.count(count);
   }
 
   /** Free memory of the channel behind everything that is under way. */
@@ -268,7 +276,7 @@ class Draining extends ChannelTransfer {
 
   private land(count: number): void {
     this.receiver.consume(count);
-    this.moved += count;
+    this.count(count);
   }
 }
 

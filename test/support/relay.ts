@@ -10,13 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { removeOutput } from '#src/cli/relay/output.js';
-
-const main = new URL('../../../dist/cli/main.js', import.meta.url).href;
-
-/** What `bin/annulus.js` does, without looking whether the build is fresh. */
-const SCRIPT =
-  `const { main } = await import(${JSON.stringify(main)});` +
-  'process.exitCode = await main(process.argv.slice(1));';
+import { cliCommand } from './cli.ts';
 
 /** How a relay ended. */
 export interface RelayEnd {
@@ -34,7 +28,7 @@ export interface RunningRelay {
 
 /** The command line of a relay. */
 export function relayCommand(args: readonly string[]): string[] {
-  return [process.execPath, '--input-type=module', '-e', SCRIPT, '--', 'relay', ...args];
+  return cliCommand(['relay', ...args]);
 }
 
 /** @param launcher - Command line to put before it. */

@@ -566,7 +566,9 @@ export abstract class Engine {
 function makeRing(options: ProactorOptions): Ring {
   const entries = options.entries ?? 1024;
   const completionEntries = Math.min(entries * 8, 2 * MAX_SLOTS);
-  return new Ring({ completionEntries, ...options, entries });
+  const ring = new Ring({ completionEntries, ...options, entries });
+  ring.ignoreForeign();
+  return ring;
 }
 
 function checkHandler(handler: unknown): void {

@@ -33,6 +33,8 @@ export class CompletionQueue {
   completed = 0;
   /** Requests whose terminal completion is reaped, counted on from the first tail; modulo 2^32. */
   ended: number;
+  /** Whether nobody hears of completions that end no request of the ring: see tags.ts. */
+  deaf = false;
   private readonly control: Int32Array;
   private readonly holds: Holds;
   private words!: Int32Array;
@@ -159,6 +161,10 @@ export class CompletionQueue {
         reaped = (reaped + 1) | 0;
         if (hold < 0) {
           holds.tags.release(hold); // of a registration or another ring: it ends no request
+          if (this.deaf) {
+            head = this.head;
+            continue;
+          }
         } else if ((flags & F_MORE) === 0) {
           if (hold === 0) {
             this.ended = (this.ended + 1) | 0;

@@ -71,10 +71,8 @@ static double wrap(call *c) {
   if (mapping == NULL) return out == NULL ? -EINVAL : -ENOENT;
   if (!integer(c, 1)) annulus_mapping_release(mapping);
   int slot = environment_wrap(c->env, mapping);
-  if (slot < 0) {
-    annulus_mapping_release(mapping);
-    return slot;
-  }
+  if (slot < 0) annulus_mapping_release(mapping);
+  if (slot < 0) return slot;
   out[0] = slot;
   out[1] = (double)(uintptr_t)mapping->base;
   napi_status status = napi_create_external_arraybuffer(c->napi, mapping->base, mapping->length,
@@ -89,8 +87,9 @@ static double wrap(call *c) {
 }
 
 /*
- * unmap(slot, buffer) -> 0 when unmapped, 1 when the buffer was moved away. Without a buffer: the last
- * pin of memory whose buffer is already collected has gone.
+ * unmap(slot, buffer, keep) -> 0 when unmapped, 1 when the buffer was moved away. Without a buffer: the
+ * last pin of memory whose buffer is already collected has gone. With `keep` the buffer is detached
+ * all the same, but its reference is left for a wrap() to take over.
  */
 static double unmap(call *c) {
   int slot = integer(c, 0);
@@ -104,6 +103,7 @@ static double unmap(call *c) {
   /* Someone else's ArrayBuffer holds the memory now: its finalizer unmaps it. */
   if (detached) return 1;
   if (napi_detach_arraybuffer(c->napi, c->argv[1]) != napi_ok) return -ENOTSUP;
+  if (integer(c, 2)) annulus_mapping_acquire(wrapped->mapping->id);
   environment_release(wrapped);
   return 0;
 }

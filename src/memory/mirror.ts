@@ -12,6 +12,7 @@ import type { OpenBacking, RingBacking } from './backing.ts';
 import { Region } from './region.ts';
 import { planResize } from './runs.ts';
 import type { Plan, Range, Run } from './runs.ts';
+import { closeOrSpare, takeSpare } from './spares.ts';
 
 /**
  * Maps a file whose header is followed by a ring of `capacity` bytes, and then the ring once more; the
@@ -46,6 +47,8 @@ export class Mirror {
 
   /** @param capacity - Whole pages. */
   static create(capacity: number, kind: RingBacking | undefined): Mirror {
+    const spare = kind === undefined ? takeSpare(capacity) : undefined;
+    if (spare !== undefined) return new Mirror(spare.region, capacity, kind, spare.runs);
     const { fd, file } = openBacking(kind, capacity);
     try {
       const region = mapMirrored(fd, capacity);
@@ -100,6 +103,18 @@ export class Mirror {
     } finally {
       if (added !== undefined) close(added.fd);
     }
+  }
+
+  /**
+   * Closes it, or keeps it for the next one of its capacity.
+   *
+   * @throws {AnnulusError} `ERR_REGION_BUSY` while the kernel uses the memory.
+   */
+  close(): void {
+    // What was resized may consist of many mappings.
+    const whole = this.#runs.length === 1 && this.#kind === undefined;
+    if (whole) closeOrSpare(this.region, this.capacity, this.#runs);
+    else this.region.close();
   }
 
   #checkResizable(): void {

@@ -73,6 +73,8 @@ export class MirroredRing {
   }
 
   /**
+   * Makes an empty ring. Its free space may hold what a closed ring of this thread left there.
+   *
    * @param bytes - Wanted capacity, 1 to 2^31 - 2^16, rounded up to whole pages.
    * @throws {RangeError} `ERR_OUT_OF_RANGE`. {@link SystemError} with the cause: `ENOMEM` (`RLIMIT_AS`,
    * `vm.max_map_count`), `EMFILE` (`RLIMIT_NOFILE`: a descriptor is needed for a moment), `EFBIG`
@@ -311,14 +313,15 @@ export class MirroredRing {
   }
 
   /**
-   * Unmaps the ring at once; every view of it becomes length 0, and its streams are destroyed. Closing
-   * twice does nothing.
+   * Closes the ring: every view of it becomes length 0, and its streams are destroyed. The memory of a
+   * ring of at most 1 MiB may serve the next ring of its capacity; what is not used for a second is
+   * unmapped. Closing twice does nothing.
    *
    * @throws {AnnulusError} `ERR_REGION_BUSY` while the kernel uses the memory.
    */
   close(): void {
     if (this.#state === CLOSED) return;
-    this.#mirror.region.close();
+    this.#mirror.close();
     this.#state = CLOSED;
     this.#length = 0;
     if (this.#streams !== undefined) this.#streams.destroy(closedError());

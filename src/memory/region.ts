@@ -2,7 +2,7 @@
  * Region: mapped memory with a known address, which the kernel may be given.
  */
 import { AnnulusError, checkInteger, invalidArgType } from '../sys/errors.ts';
-import { attach, map } from '../sys/mapping.ts';
+import { attach, map, rewrap } from '../sys/mapping.ts';
 import type { Mapping, Piece } from '../sys/mapping.ts';
 import { native } from '../sys/native.ts';
 import { toPages } from '../sys/linux.ts';
@@ -99,6 +99,17 @@ export class Region {
     this.#closed = true;
     // A buffer the program moved away keeps its memory until its new owner is collected.
     native().unmap(this.slot, this.#buffer);
+  }
+
+  /**
+   * @internal `close()`, but the memory stays mapped, to be made a Region again. Undefined if the
+   * program has moved the buffer away.
+   */
+  retire(): Mapping | undefined {
+    this.checkIdle();
+    this.#closed = true;
+    const { mappingId: id, slot, address } = this;
+    return rewrap({ id, slot, address, buffer: this.#buffer });
   }
 
   /** @internal Throws `ERR_REGION_BUSY` while the kernel may use the memory. */

@@ -54,6 +54,15 @@ export function mapAgain(from: Uint8Array, to: Uint8Array): void {
   check(result, 'mremap', { message: explainMapFailure(result, to.byteLength) });
 }
 
+/**
+ * Detaches the buffer of a mapping that nothing uses, and wraps the memory in another one.
+ *
+ * @returns Undefined if the buffer was moved away: its memory goes with its new owner.
+ */
+export function rewrap({ id, slot, buffer }: Mapping): Mapping | undefined {
+  return native().unmap(slot, buffer, 1) === 0 ? wrap(id, 0) : undefined;
+}
+
 function wrap(id: number, acquire: 0 | 1): Mapping {
   const out = new Float64Array(2);
   const buffer = native().wrap(id, acquire, out);

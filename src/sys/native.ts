@@ -16,7 +16,7 @@ export type SyscallArgument =
 export interface Native {
   map(length: number, pieces: Float64Array): number;
   wrap(id: number, acquire: 0 | 1, out: Float64Array): ArrayBuffer | number;
-  unmap(slot: number, buffer?: ArrayBuffer): number;
+  unmap(slot: number, buffer?: ArrayBuffer, keep?: 0 | 1): number;
   enter(fd: number, toSubmit: number, minComplete: number, flags: number): number;
   syscall(number: number, ...args: SyscallArgument[]): number;
   ownFd(fd: number): number;

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 
 import type { MirroredRing } from 'annulus/memory';
+import { dropSpares } from '#src/memory/spares.js';
 
 /** The byte at a position of the stream that goes through a ring; it repeats with no power of two. */
 export function byteAt(position: number): number {
@@ -30,8 +31,14 @@ export function shift(ring: MirroredRing, count: number): void {
   ring.consume(count);
 }
 
-/** Mappings of all rings of this process. */
+/** Mappings of all rings of this process that are not closed. */
 export function ringMappings(): number {
+  dropSpares();
+  return allRingMappings();
+}
+
+/** Mappings of all rings of this process, spares included. */
+export function allRingMappings(): number {
   const maps = readFileSync('/proc/self/maps', 'utf8').split('\n');
   return maps.filter((line) => /memfd:annulus-ring|\/shm\/annulus-/.test(line)).length;
 }

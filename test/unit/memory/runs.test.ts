@@ -9,7 +9,7 @@ import * as fc from 'fast-check';
 
 import { MOST_RUNS, planResize } from '#src/memory/runs.js';
 import type { Backing, Circle, Plan, Run } from '#src/memory/runs.js';
-import { printedSeed } from '../../support/random.js';
+import { printedSeed, randomFrom } from '../../support/random.js';
 
 /** Bytes of a page here: small, so that random positions hit every place in one. */
 const PAGE = 8;
@@ -32,7 +32,7 @@ class SimulatedRing implements Circle {
   }
 
   newRun(length: number): Run {
-    const size = this.elastic ? 64 * PAGE : length;
+    const size = this.elastic ? 4096 * PAGE : length;
     const file = { size, reserved: !this.elastic };
     this.files.set(file, new Map());
     return { file, offset: 0, length };
@@ -202,6 +202,22 @@ describe('planResize', () => {
       }
     }
     assert.ok(most < PAGE, `${most} bytes copied`);
+  });
+
+  it('copies a fifth of the content at most, on average, of what is hardest to resize', () => {
+    const random = randomFrom(7);
+    let [copied, content] = [0, 0];
+    for (let round = 0; round < 20; round++) {
+      const ring = new SimulatedRing(4, true);
+      for (let i = 0; i < 7; i++) {
+        ring.read(ring.length);
+        ring.head = random(ring.capacity);
+        ring.write(ring.capacity);
+        content += ring.length;
+        copied += copiedBytes(ring.resize(2 * ring.capacity));
+      }
+    }
+    assert.ok(copied > 0 && copied < content / 5, `${copied} of ${content} bytes`);
   });
 
   it('keeps every byte and every page over random operations', () => {

@@ -24,7 +24,8 @@ export interface PooledRange extends MemoryRange {
 /** What requests on pools' memory need of their proactor. */
 export interface PooledOwner {
   readonly ring: Ring | SharedRing;
-  readonly table: FixedTable;
+  /** Undefined where slabs are not registered. */
+  readonly table: FixedTable | undefined;
   /** Submits what is prepared; false if something is left. */
   readonly flush: () => boolean;
 }
@@ -57,7 +58,7 @@ class RegisteredSlabs implements SlabUser {
       return found;
     }
     if (found !== undefined) this.#drop(number, found); // the slab was mapped anew
-    if (this.#refused) return undefined;
+    if (this.#refused || this.#owner.table === undefined) return undefined;
     const buffer = pool.pinSlab(number, this) ? this.#register(pool, slab) : undefined;
     this.#refused = buffer === undefined;
     return buffer;
@@ -72,7 +73,7 @@ class RegisteredSlabs implements SlabUser {
   }
 
   #register(pool: BufferPool, { number, region }: Slab): FixedBuffer | undefined {
-    const buffer = this.#owner.table.add(region);
+    const buffer = this.#owner.table?.add(region);
     if (buffer === undefined) {
       pool.unpinSlab(number);
       return undefined;
@@ -86,7 +87,7 @@ class RegisteredSlabs implements SlabUser {
     // What is prepared and not submitted may name the registration yet.
     if (!this.#owner.flush()) return;
     try {
-      this.#owner.table.remove(buffer);
+      this.#owner.table?.remove(buffer);
     } catch {
       return; // the ring is out of reach, and the kernel keeps the pages
     }

@@ -566,7 +566,8 @@ export class Proactor extends Engine {
   private get pooled(): PooledMemory {
     this.#pooled ??= new PooledMemory({
       ring: this.ring,
-      table: this.table,
+      // A shared ring's one table belongs to whichever thread registers memory first.
+      table: this.ring instanceof SharedRing ? undefined : this.table,
       flush: () => {
         if (this.ring.unsubmitted > 0) this.submit();
         return this.ring.unsubmitted === 0;

@@ -180,6 +180,15 @@ describe('a slab of a pool', { skip }, () => {
     await pool.close();
   });
 
+  it('is not registered with a ring that threads share', async (test) => {
+    const { fd, content } = file(test);
+    await using io = Proactor.shared();
+    const pool = poolOf(8);
+    using part = await io.read(fd, pool, { position: page });
+    assert.ok(content.subarray(page, 2 * page).equals(part.bytes));
+    assert.equal(pool.stats.registeredSlabs, 0);
+  });
+
   it('is not registered where buffers share pages', async (test) => {
     const { fd, content } = file(test);
     await using io = new Proactor();

@@ -232,7 +232,8 @@ proctype sender() {
 }
 
 /* Content in one piece. */
-#define SEEN (mirrored || OFFSET(own) + USED(own, seen) < CAPACITY -> USED(own, seen) : lapEnd - OFFSET(own))
+#define REACHES_END (OFFSET(own) + USED(own, seen) >= CAPACITY)
+#define SEEN (mirrored || !REACHES_END -> USED(own, seen) : lapEnd - OFFSET(own))
 
 /* Steps over the unused end of a lap, if that is what comes next. */
 inline passGap() {
@@ -252,7 +253,7 @@ inline accept() {
   early = 0;
 #endif
   if
-  :: !mirrored && OFFSET(own) + USED(own, seen) >= CAPACITY && seen != own ->
+  :: !mirrored && REACHES_END && seen != own ->
      load(WRAP);
      assert(value >= OFFSET(own) && value <= CAPACITY);
      lapEnd = value;

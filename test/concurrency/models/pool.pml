@@ -16,7 +16,9 @@
  */
 #define BUDGET 2
 #define THREADS 3
+#ifndef ROUNDS
 #define ROUNDS 2
+#endif
 
 #define NONE 0
 #define WAITING 1
@@ -178,7 +180,7 @@ active proctype onLoop() {
 active proctype sleeper() {
   byte round = 0;
   do
-  :: round < ROUNDS -> ask(1, 2 - round); sleepOn(1); giveBack(1); round++
+  :: round < ROUNDS -> ask(1, 2 - round % 2); sleepOn(1); giveBack(1); round++
   :: else -> break
   od
 }
@@ -187,7 +189,7 @@ active proctype quitter() {
   byte round = 0;
   do
   :: round < ROUNDS ->
-     ask(2, 1 + round);
+     ask(2, 1 + round % 2);
      if
      :: listen(2); giveBack(2)
      :: acquire(); /* gives up, unless it was served */

@@ -10,8 +10,8 @@
  * COMPLETIONS completions, as many as there is room for in its queue of QUEUE entries. A thread waits
  * where it finds nothing; how it sleeps is in shared-ring-wakeup.pml.
  *
- * Memory is weak where Atomics matter: without them, the store of a mark of delivery may stay in a store
- * buffer (`lateSlot`), where only its own thread sees it.
+ * Memory is weak where Atomics matter: without them, the store of a mark of delivery may stay in a
+ * store buffer (`lateSlot`), where only its own thread sees it.
  *
  * Each of these, defined, takes away something the protocol needs, and must make the check fail:
  *   HEAD_FIRST      the head is moved before the completions are copied

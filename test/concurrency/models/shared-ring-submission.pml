@@ -4,9 +4,9 @@
  * request once, as it was filled in, those of one thread in their order, and no enter ends within a
  * run; and no run is forgotten.
  *
- * The first thread hands over RUNS runs of 1 to ENTRIES entries, each further one a run less, and fills an entry again only
- * once the kernel has consumed what was in it. One thread may be terminated where V8 can end it;
- * another thread then moves the tail and enters.
+ * The first thread hands over RUNS runs of 1 to ENTRIES entries, each further one a run less. They
+ * fill an entry again only once the kernel has consumed what was in it. One thread may be terminated
+ * where V8 can end it; another thread then moves the tail and enters.
  *
  * Memory is weak where Atomics matter: without them, the store of a mark may stay in a store buffer
  * (`lateSlot`), where only its own thread sees it.

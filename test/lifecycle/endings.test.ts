@@ -38,6 +38,7 @@ async function end(index: number): Promise<void> {
 }
 
 describe('hazard 18: ends with requests in flight', { skip: withoutUring }, () => {
+  // On rings, proactors, rings with requests that are not counted, and rings without a descriptor.
   it(`hazard 10: ${WORKERS} workers are terminated, nothing stays behind`, async () => {
     const outcome = await runProgram(new URL('terminate.js', programs), [String(WORKERS)]);
     assert.deepEqual([outcome.code, outcome.signal], [0, null], outcome.stderr);

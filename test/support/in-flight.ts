@@ -4,7 +4,7 @@
 
 import { Region } from 'annulus/memory';
 import { Proactor } from 'annulus/proactor';
-import { probe, Ring, SQE } from 'annulus/uring';
+import { probe, Ring, ringMemoryBytes, SETUP, SQE } from 'annulus/uring';
 
 /**
  * Descriptors of the requests, made by the main thread: what a worker opens with `node:fs`, Node
@@ -21,14 +21,36 @@ export interface Quiet {
 /** Address space of the memory a set of requests is on: large, so that a leak of it shows. */
 export const IN_FLIGHT_BYTES: number = 64 * 2 ** 20;
 
-const zeroCopy = probe().opcodes.has('SEND_ZC');
+const kernel = probe();
+const zeroCopy = kernel.opcodes.has('SEND_ZC');
+const SKIPPING = 8;
 
 const FILE_READS = 8;
 const READ_BYTES = 256 * 1024;
 
+/** Leaves requests in flight on a ring that has no descriptor, where the kernel has such rings. */
+export function leaveOnRegistered(quiet: Quiet): Ring {
+  if (kernel.kernel?.setupFlags.includes('REGISTERED_FD_ONLY') !== true) return leaveOnRing(quiet);
+  const flags = SETUP.NO_SQARRAY | SETUP.NO_MMAP | SETUP.REGISTERED_FD_ONLY;
+  const options = { entries: 64, flags };
+  const memory = Region.allocate(ringMemoryBytes(options));
+  return leaveOnRing(quiet, new Ring({ ...options, memory }));
+}
+
+/** Leaves requests in flight of which some complete only if they fail, and do not count. */
+export function leaveSkipping(quiet: Quiet): Ring {
+  const ring = leaveOnRing(quiet);
+  for (let i = 0; i < SKIPPING; i++) {
+    ring.pollAdd(i, quiet.socket, 1);
+    ring.flagLast(SQE.CQE_SKIP_SUCCESS);
+    // The kernel has some of them, and others are prepared only.
+    if (i === SKIPPING / 2) ring.submit();
+  }
+  return ring;
+}
+
 /** Leaves requests in flight on a raw ring. */
-export function leaveOnRing(quiet: Quiet): Ring {
-  const ring = new Ring({ entries: 64 });
+export function leaveOnRing(quiet: Quiet, ring: Ring = new Ring({ entries: 64 })): Ring {
   const region = Region.allocate(IN_FLIGHT_BYTES);
   let token = 0;
   const place = (): { offset: number; length: number; position: number } => ({

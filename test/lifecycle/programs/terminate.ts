@@ -17,6 +17,7 @@ import type { Quiet } from '../../support/in-flight.ts';
 const count = Number(process.argv[2]);
 const WARM_UP = 8;
 const AT_ONCE = 4;
+const WAYS = ['ring', 'proactor', 'skipping', 'registered'];
 
 const quiet: Quiet = {
   file: openSync(process.execPath, 'r'),
@@ -27,7 +28,7 @@ const quiet: Quiet = {
 
 async function terminateOne(index: number): Promise<void> {
   const worker = new Worker(new URL('terminated.js', import.meta.url), {
-    workerData: { quiet, way: index % 2 === 0 ? 'ring' : 'proactor', later: index % 4 < 2 },
+    workerData: { quiet, way: WAYS[index % WAYS.length], later: index % 8 < 4 },
   });
   await once(worker, 'message');
   await worker.terminate();

@@ -4,11 +4,26 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 
-import { leaveOnProactor, leaveOnRing } from '../../support/in-flight.ts';
+import { leaveOnProactor, leaveOnRegistered } from '../../support/in-flight.ts';
+import { leaveOnRing, leaveSkipping } from '../../support/in-flight.ts';
 import type { Quiet } from '../../support/in-flight.ts';
 
-const { quiet, way, later } = workerData as { quiet: Quiet; way: string; later: boolean };
-const kept = way === 'ring' ? leaveOnRing(quiet) : leaveOnProactor(quiet);
+/** What a worker leaves requests on. */
+const WAYS = {
+  ring: leaveOnRing,
+  proactor: leaveOnProactor,
+  skipping: leaveSkipping,
+  registered: leaveOnRegistered,
+} as const;
+
+interface Work {
+  readonly quiet: Quiet;
+  readonly way: keyof typeof WAYS;
+  readonly later: boolean;
+}
+
+const { quiet, way, later } = workerData as Work;
+const kept = WAYS[way](quiet);
 // The proactor submits at the end of the turn: it is terminated before that, and after.
 if (later) setImmediate(() => parentPort!.postMessage(kept.closed, []));
 else parentPort!.postMessage(kept.closed, []);

@@ -23,6 +23,12 @@ export function addressSpace(): number {
   return Number(kib) * 1024;
 }
 
+/** Bytes of files in memory that this process has in memory: what pools are made of. */
+export function sharedBytes(): number {
+  const [, kib] = /^RssShmem:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))!;
+  return Number(kib) * 1024;
+}
+
 /** What each descriptor is open on: `anon_inode:[io_uring]`, `socket:`, `pipe:`, a path. */
 export function openFiles(): string[] {
   const targets = readdirSync('/proc/self/fd').flatMap((fd) => {

@@ -14,18 +14,13 @@ import type { Allocation } from 'annulus/pool';
 import { Geometry, offsetInSlab, slabOf } from '#src/pool/geometry.js';
 import { pageSize } from '#src/sys/linux.js';
 import { whyNoHugePages } from '#src/sys/pages.js';
+import { sharedBytes } from '../../support/census.ts';
 import { printedSeed } from '../../support/random.js';
 
 const MIB = 2 ** 20;
 const page = pageSize();
 
 const seed = printedSeed();
-
-/** Bytes of files in memory that this process has in memory: what pools are made of. */
-function sharedBytes(): number {
-  const [, kib] = /^RssShmem:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))!;
-  return Number(kib) * 1024;
-}
 
 /** Touches every page of a run. */
 function fill(run: Allocation): void {

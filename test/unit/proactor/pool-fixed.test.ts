@@ -15,6 +15,7 @@ import type { BufferPoolOptions } from 'annulus/pool';
 import { Proactor } from 'annulus/proactor';
 
 import { pageSize } from '#src/sys/linux.js';
+import { sharedBytes } from '../../support/census.ts';
 import { Folder, registers } from '../../support/uring.ts';
 
 const page = pageSize();
@@ -117,10 +118,16 @@ describe('a slab of a pool', { skip }, () => {
     const { fd } = file(test);
     await using io = new Proactor();
     const pool = poolOf(64);
+    const before = sharedBytes();
+    const all = await pool.allocate(64);
+    all.bytes.fill(1);
+    all.release();
     (await io.read(fd, pool, { position: 0 })).release();
-    assert.equal(pool.stats.resident, 64 * page);
+    assert.equal(pool.stats.registeredSlabs, 1);
+    assert.equal(pool.stats.resident, 64 * page, 'the other slab has given its memory up');
     pool.trim();
     assert.deepEqual([pool.stats.registeredSlabs, pool.stats.resident], [0, 0]);
+    assert.equal(sharedBytes(), before);
     (await io.read(fd, pool, { position: 0 })).release();
     assert.equal(pool.stats.registeredSlabs, 1);
     await pool.close();

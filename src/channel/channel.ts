@@ -90,8 +90,11 @@ type AnyOptions = CommonOptions & {
 };
 
 /** The typed array that a run of elements is. */
-export type ArrayOf<E extends ElementType> =
-  E extends ElementArrayType<infer A> ? A : E extends RecordType ? Uint8Array : ElementArray;
+export type ArrayOf<E extends ElementType> = E extends ElementArrayType
+  ? E['prototype']
+  : E extends RecordType
+    ? Uint8Array
+    : ElementArray;
 
 /**
  * Makes a channel and gives its two ends away: to this thread, another thread, or a child process.

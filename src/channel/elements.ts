@@ -22,6 +22,7 @@ export type ElementArray =
 export interface ElementArrayType<A extends ElementArray = ElementArray> {
   readonly BYTES_PER_ELEMENT: number;
   readonly name: string;
+  readonly prototype: A;
   new (buffer: ArrayBuffer, byteOffset: number, length: number): A;
 }
 

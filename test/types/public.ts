@@ -7,8 +7,28 @@ import type { Readable, Writable } from 'node:stream';
 
 import { AnnulusError, MirroredRing, probe, Proactor, Region } from 'annulus';
 import type { alloc, AnnulusErrorCode, Probe, Ring, SystemError } from 'annulus';
-import { Channel, Receiver, Sender } from 'annulus/channel';
-import type { ChannelHandle, Role, StdioEntry, Waiter } from 'annulus/channel';
+import {
+  Channel,
+  createWriteOnce,
+  openEnd,
+  openWriteOnce,
+  Receiver,
+  Sender,
+  waitAny,
+} from 'annulus/channel';
+import type {
+  AnyReceiver,
+  ChannelHandle,
+  Codec,
+  ElementReceiver,
+  ElementSender,
+  MessageSender,
+  Offer,
+  PeerState,
+  Role,
+  StdioEntry,
+  Waiter,
+} from 'annulus/channel';
 import type { MirroredRingOptions, RingTransferOptions } from 'annulus/memory';
 import type { Batching, Listener, PositionedFile } from 'annulus/proactor';
 import { BufferPool } from 'annulus/pool';
@@ -267,6 +287,41 @@ export async function channels(): Promise<void> {
   Receiver.fromStdio(3, { waiter });
   // @ts-expect-error: a watch can be closed
   Receiver.fromStdio(3, { waiter: { watch: () => ({ ref() {}, unref() {} }) } });
+}
+
+export async function channelsOfMore(shared: SharedArrayBuffer): Promise<void> {
+  const numbers = Channel.create({ capacity: 8, type: Float32Array, waiting: 'sleep' });
+  same<ElementSender<Float32Array>, typeof numbers.sender>(true);
+  same<Float32Array | null, ReturnType<typeof numbers.sender.claim>>(true);
+  // @ts-expect-error: not those numbers
+  void numbers.sender.write(new Float64Array(1));
+  const records = Channel.over(shared, { type: { bytes: 24 } });
+  same<Uint8Array, ReturnType<typeof records.receiver.content>>(true);
+  const messages = Channel.create({ capacity: 8, messages: true, whenFull: 'drop' });
+  same<Uint8Array | undefined, ReturnType<typeof messages.receiver.read>>(true);
+  // @ts-expect-error: elements are no messages
+  Channel.create({ capacity: 8, messages: true, type: Int8Array });
+  const codec: Codec<number> = { encode: () => new Uint8Array(8), decode: () => 1 };
+  const objects = Channel.create({ capacity: 8, codec });
+  for await (const value of objects.receiver) same<number, typeof value>(true);
+  same<Promise<void> | undefined, ReturnType<typeof objects.sender.write>>(true);
+  // @ts-expect-error: its codec knows numbers only
+  void objects.sender.write('one');
+  same<PeerState, typeof objects.sender.peerState>(true);
+  const offer: Offer = objects.sender.renewPeer();
+  same<StdioEntry[], ReturnType<typeof offer.stdio>>(true);
+  const ends = [numbers.receiver, numbers.receiver];
+  const readiest = waitAny(ends);
+  same<ElementReceiver<Float32Array> | undefined, typeof readiest>(true);
+  same<MessageSender<number>, typeof objects.sender>(true);
+  same<AnyReceiver, ReturnType<typeof openReceiver>>(true);
+  const fd: number = createWriteOnce(8, (memory) => memory.fill(1));
+  openWriteOnce(fd).close();
+  Channel.create({ capacity: 8, waiter: io.channelWaiter });
+}
+
+function openReceiver(): AnyReceiver {
+  return openEnd('receiver', [3, 4]);
 }
 
 export async function pools(): Promise<void> {

@@ -315,7 +315,7 @@ export async function channelsOfMore(shared: SharedArrayBuffer): Promise<void> {
   same<ElementReceiver<Float32Array> | undefined, typeof readiest>(true);
   same<MessageSender<number>, typeof objects.sender>(true);
   same<AnyReceiver, ReturnType<typeof openReceiver>>(true);
-  const fd: number = createWriteOnce(8, (memory) => memory.fill(1));
+  const fd: number = createWriteOnce(8, (bytes) => bytes.fill(1));
   openWriteOnce(fd).close();
   Channel.create({ capacity: 8, waiter: io.channelWaiter });
 }

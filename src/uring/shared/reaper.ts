@@ -76,7 +76,10 @@ export class Reaper {
   get ready(): number {
     const left = this.#taken.length;
     if (this.#ordered.length === 0) return left;
-    return left + this.#ordered.countBefore(this.#claims.delivered);
+    const { inboxes, delivered } = this.#claims;
+    // As in #tellOrdered(). What is in the inbox, or coming, has the thread woken if it sleeps.
+    if (inboxes.tickets(this.#member) !== inboxes.taken(this.#member)) return left;
+    return left + this.#ordered.countBefore(delivered);
   }
 
   /** Whether completions wait for others to be delivered. */

@@ -400,7 +400,10 @@ export class SharedRing extends CommandRequests {
   close(): void {
     if (this.#closed) return;
     this.forgetUnsubmitted(this.#submission.handed);
-    if (this.#part.seat.member === HOME) Atomics.store(this.#words, HEAD.STATE, RING.CLOSED);
+    if (this.#part.seat.member === HOME) {
+      Atomics.store(this.#words, HEAD.STATE, RING.CLOSED);
+      this.#cancelOwn();
+    }
     const drained = this.#drainForClose();
     this.#finalStats = this.stats;
     this.#closed = true;

@@ -1,0 +1,139 @@
+/**
+ * Promises of several threads on one ring: each settles in the thread that asked, whoever reaps.
+ */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
+
+import { alloc } from 'annulus';
+import { Proactor } from 'annulus/proactor';
+import { SharedRing } from 'annulus/uring';
+import type { SharedRingHandle } from 'annulus/uring';
+import { withoutUring } from '../support/skip.js';
+import { Sockets } from '../support/sockets.js';
+import { Folder } from '../support/uring.js';
+import type { ReadWork } from './support/shared-proactor-thread.js';
+
+const PAGE = 4096;
+const PAGES = 64;
+const THREADS = 4;
+
+/** A file whose every page is full of its own number. */
+function numbered(folder: Folder): number {
+  const words = Uint32Array.from({ length: (PAGES * PAGE) / 4 }, (_, at) => (at * 4) >> 12);
+  return folder.open(new Uint8Array(words.buffer));
+}
+
+function start(workerData: ReadWork): Worker {
+  return new Worker(new URL('support/shared-proactor-thread.js', import.meta.url), { workerData });
+}
+
+/** A worker that makes a ring, posts its handle, and leaves a request in flight. */
+const home = `
+  import { parentPort } from 'node:worker_threads';
+  const { SharedRing } = await import('${import.meta.resolve('annulus/uring')}');
+  const ring = new SharedRing({ threads: 2 });
+  ring.timeout(1, 600_000);
+  ring.submit();
+  parentPort.postMessage(ring.handle);
+  setInterval(() => {}, 1000);
+`;
+
+describe('Proactor.shared()', { skip: withoutUring }, () => {
+  it('reads for four threads, into memory that one has registered', async (test) => {
+    using folder = new Folder();
+    const fd = numbered(folder);
+    const ring = new SharedRing({ threads: THREADS + 1 });
+    await using io = Proactor.shared(ring);
+    assert.equal(io.sharedRing, ring);
+    const memories = Array.from({ length: THREADS }, () => alloc(PAGE));
+    const buffers = ring.register.buffers(memories);
+    const { handle } = ring;
+    const workers = buffers.map((buffer) =>
+      start({ handle, fd, pages: PAGES, reads: 4000, buffer: ring.bufferHandle(buffer) }),
+    );
+    const ends = workers.map((worker) => once(worker, 'message'));
+    const memory = alloc(PAGE);
+    for (let page = 0; page < PAGES; page++) {
+      assert.equal(await io.read(fd, memory, { position: page * PAGE }), PAGE);
+      assert.equal(new Uint32Array(memory.buffer)[page], page);
+    }
+    const forwarded = (await Promise.all(ends)).map(([count]) => count as number);
+    test.diagnostic(`${forwarded.join(', ')} completions were passed on`);
+  });
+
+  it('wakes the thread that asked, while others reap', async () => {
+    using folder = new Folder();
+    using sockets = new Sockets();
+    const fd = numbered(folder);
+    const ring = new SharedRing({ threads: 3 });
+    await using io = Proactor.shared(ring);
+    const { handle } = ring;
+    const [near, far] = sockets.pair();
+    const reader = start({ handle, fd, pages: PAGES, reads: 10_000 });
+    const echoing = start({ handle, fd, pages: 0, reads: 0, socket: far });
+    const ends = [reader, echoing].map((worker) => once(worker, 'message'));
+    const memory = alloc(4);
+    const view = new DataView(memory.buffer);
+    for (let round = 0; round < 1000; round++) {
+      view.setUint32(0, round);
+      await io.send(near, memory);
+      view.setUint32(0, 0xffff_ffff);
+      assert.equal(await io.recv(near, memory), 4);
+      assert.equal(view.getUint32(0), round);
+    }
+    await io.shutdown(near, 1);
+    await Promise.all(ends);
+  });
+
+  it('cancels, times out, and waits in line as any proactor', async () => {
+    const ring = new SharedRing({ threads: 2, entries: 4 });
+    await using io = Proactor.shared(ring, {
+      maxInFlight: 2,
+      batching: { requests: 2, deadlineUs: 500 },
+    });
+    const controller = new AbortController();
+    const waits = [1, 2, 3, 4].map((token) =>
+      assert.rejects(
+        io.sleep(60_000, { signal: controller.signal }),
+        { name: 'AbortError' },
+        String(token),
+      ),
+    );
+    assert.equal(io.stats.waiting, 2);
+    controller.abort();
+    await Promise.all(waits);
+    await io.sleep(1);
+    await assert.rejects(io.poll(ring.fd, 2 ** 12, { timeout: 5 }), {
+      code: 'ERR_ANNULUS_TIMEOUT',
+    });
+    assert.throws(() => Proactor.shared(7 as unknown as SharedRing), {
+      code: 'ERR_INVALID_ARG_TYPE',
+    });
+  });
+
+  it('refuses requests when the home has closed the ring, or has ended', async () => {
+    const ring = new SharedRing({ threads: 2 });
+    const io = Proactor.shared(SharedRing.attach(ring.handle));
+    await io.sleep(1);
+    const waiting = assert.rejects(io.sleep(60_000), { code: 'ECANCELED' });
+    await io.sleep(1);
+    ring.close();
+    await waiting;
+    await assert.rejects(io.sleep(1), { code: 'ERR_ANNULUS_CLOSED' });
+    await io.close();
+
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(home)}`));
+    const [handle] = (await once(worker, 'message')) as [SharedRingHandle];
+    const orphan = Proactor.shared(SharedRing.attach(handle));
+    await orphan.sleep(1);
+    const asked = orphan.sleep(20);
+    await orphan.sleep(1);
+    await worker.terminate();
+    await asked;
+    await assert.rejects(orphan.sleep(1), { code: 'ERR_ANNULUS_PEER_DIED' });
+    await orphan.close();
+  });
+});

@@ -184,6 +184,41 @@ describe('MirroredRing.create()', () => {
     assert.match(message, new RegExp(`RLIMIT_FSIZE is ${64 * page}, .* ${65 * page} bytes`));
   });
 
+  it('takes memory of POSIX where there is no memfd_create()', async () => {
+    const found = await underLimits(`
+      const { SYSCALLS } = await import('#src/sys/syscalls.js');
+      const { Region } = await import('#src/memory/region.js');
+      // A filter of this thread's system calls: memfd_create is ENOSYS, everything else as ever.
+      const memory = Region.allocate(page);
+      const view = new DataView(memory.buffer);
+      const filter = [
+        [0x20, 0, 0, 0],
+        [0x15, 0, 1, SYSCALLS.memfd_create],
+        [6, 0, 0, 0x50026],
+        [6, 0, 0, 0x7fff0000],
+      ];
+      filter.forEach(([code, yes, no, operand], i) => {
+        view.setUint16(8 * i, code, true);
+        view.setUint8(8 * i + 2, yes);
+        view.setUint8(8 * i + 3, no);
+        view.setUint32(8 * i + 4, operand, true);
+      });
+      view.setUint16(64, filter.length, true);
+      view.setBigUint64(72, BigInt(memory.address), true);
+      const privileges = syscall('prctl', 38, 1, 0, 0, 0);
+      const filtered = syscall('prctl', 22, 2, memory.bytes.subarray(64));
+      const other = attempt(() => MirroredRing.create(page));
+      const maps = readFileSync('/proc/self/maps', 'utf8').match(/shm.annulus-/g)?.length;
+      const memfd = attempt(() => MirroredRing.create(page, { backing: 'memfd' }));
+      const kept = ring.resize(20 * page) === 20 * page && ring.length === 4 * page &&
+        ring.content().every((byte) => byte === 7);
+      console.log(JSON.stringify({ privileges, filtered, capacity: other.capacity, maps, memfd, kept }));
+    `);
+    assert.deepEqual([found['privileges'], found['filtered']], [0, 0]);
+    assert.deepEqual([found['capacity'], found['maps'], found['kept']], [page, 2, true]);
+    assert.equal((found['memfd'] as Failure).code, 'ENOSYS');
+  });
+
   it(
     'sets memory of POSIX aside, so that what there is no room for is an error',
     {

@@ -1,8 +1,9 @@
 /**
  * Looking at a channel from outside: what its memory says, none of which is taken for true.
  */
-import { POSITION, STATE, WORD } from './layout.ts';
-import { corrupt, openMemory } from './memory.ts';
+import { readAt } from '../sys/linux.ts';
+import { HEADER_BYTES, MAGIC, MEMORY, POSITION, STATE, VERSION, WORD } from './layout.ts';
+import { corrupt, geometryOf, readHeader } from './memory.ts';
 import type { PeerState } from './end.ts';
 
 /** One side of a channel, as its memory says. */
@@ -33,36 +34,39 @@ export interface ChannelReport {
 }
 
 /**
- * Looks at a channel through its memfd, which stays the caller's.
+ * Looks at a channel through its memfd, which may be open for reading only. Nothing is mapped or
+ * written, so whoever looks cannot disturb it, nor be disturbed.
  *
- * @throws {AnnulusError} `ERR_ANNULUS_CHANNEL_CORRUPT` if it is no channel, or says what cannot be.
+ * @returns Nothing if it is no channel of this version.
+ * @throws {AnnulusError} `ERR_ANNULUS_CHANNEL_CORRUPT` if it is one and says what cannot be.
  */
-export function inspectMemory(memfd: number): ChannelReport {
-  const memory = openMemory(memfd);
-  try {
-    const { words, capacity, format } = memory;
-    // The head first: the tail can only have moved away from it since.
-    const head = Atomics.load(words, WORD.HEAD) & POSITION;
-    const tail = Atomics.load(words, WORD.TAIL) & POSITION;
-    const distance = tail - head;
-    const used = Math.min(capacity, distance < 0 ? distance + 2 * capacity : distance);
-    if (head >= 2 * capacity || tail >= 2 * capacity) {
-      throw corrupt(`the sender's position is ${tail} and the receiver's ${head}`);
-    }
-    return {
-      capacity,
-      mode: format.mode,
-      unit: format.unit,
-      used,
-      sent: (words[WORD.LAPS]! >>> 0) * 2 * capacity + tail,
-      count: words[WORD.COUNT]! >>> 0,
-      dropped: words[WORD.DROPPED]! >>> 0,
-      sender: { state: stateName(words[WORD.SENDER]!), pid: words[WORD.SENDER_PID]! },
-      receiver: { state: stateName(words[WORD.RECEIVER]!), pid: words[WORD.RECEIVER_PID]! },
-    };
-  } finally {
-    memory.release();
+export function inspectMemory(memfd: number): ChannelReport | undefined {
+  const bytes = new Uint8Array(HEADER_BYTES);
+  if (readAt(memfd, bytes, 0) !== HEADER_BYTES) return undefined;
+  const words = new Int32Array(bytes.buffer);
+  if (words[WORD.MAGIC] !== MAGIC || words[WORD.VERSION] !== VERSION) return undefined;
+  const geometry = geometryOf(memfd);
+  const { capacity } = geometry;
+  const format = readHeader(bytes.buffer, geometry, MEMORY.MIRRORED);
+  const head = words[WORD.HEAD]! & POSITION;
+  const tail = words[WORD.TAIL]! & POSITION;
+  if (head >= 2 * capacity || tail >= 2 * capacity) {
+    throw corrupt(`the sender's position is ${tail} and the receiver's ${head}`);
   }
+  // Both were read while they moved: more than the capacity is no sign of anything.
+  const distance = tail - head;
+  const used = Math.min(capacity, distance < 0 ? distance + 2 * capacity : distance);
+  return {
+    capacity,
+    mode: format.mode,
+    unit: format.unit,
+    used,
+    sent: (words[WORD.LAPS]! >>> 0) * 2 * capacity + tail,
+    count: words[WORD.COUNT]! >>> 0,
+    dropped: words[WORD.DROPPED]! >>> 0,
+    sender: { state: stateName(words[WORD.SENDER]!), pid: words[WORD.SENDER_PID]! },
+    receiver: { state: stateName(words[WORD.RECEIVER]!), pid: words[WORD.RECEIVER_PID]! },
+  };
 }
 
 function stateName(state: number): SideReport['state'] {

@@ -276,7 +276,7 @@ function writeHeader(
 }
 
 /** What a header says, each word fetched once; throws unless it agrees with what is known. */
-function readHeader(
+export function readHeader(
   buffer: ArrayBuffer | SharedArrayBuffer,
   { headerBytes, capacity }: Geometry,
   memory: number,

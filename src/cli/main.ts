@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 
 import { Command, CommanderError } from 'commander';
 
+import { registerChannels } from './channels/command.ts';
 import { registerDoctor } from './doctor/command.ts';
 import { registerPipe } from './pipe/command.ts';
 import { registerRelay } from './relay/command.ts';
@@ -25,6 +26,7 @@ export async function main(argv: string[]): Promise<number> {
     .exitOverride();
   registerRelay(program, finish);
   registerPipe(program, finish);
+  registerChannels(program, finish);
   registerDoctor(program, finish);
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -190,6 +190,11 @@ export function read(fd: number, bytes: Uint8Array): number {
   return syscall('read', fd, bytes, bytes.byteLength);
 }
 
+/** Reads into `bytes` from a byte position of a file: the count, or a negative errno. */
+export function readAt(fd: number, bytes: Uint8Array, position: number): number {
+  return syscall('pread64', fd, bytes, bytes.byteLength, position);
+}
+
 /** Writes `bytes`: the count, or a negative errno. */
 export function write(fd: number, bytes: Uint8Array): number {
   return syscall('write', fd, bytes, bytes.byteLength);

@@ -221,7 +221,7 @@ describe('a channel over a memfd', () => {
       using receiver = channel.receiver;
       void sender.write(Uint16Array.of(1, 2));
       assert.deepEqual([...receiver.content()], [1, 2]);
-      const report = inspectMemory(fd);
+      const report = inspectMemory(fd)!;
       assert.equal(report.used, 4);
       assert.equal(report.sent, 4);
       assert.equal(report.unit, 2);

@@ -40,7 +40,8 @@ async function meetPeer(context: TestContext, capacity: number) {
   const ended = once(child, 'exit');
   const connection = await listener.accept();
   assert.equal(connection.peer.pid, child.pid);
-  return { ...connection, connection, child, ended };
+  const { sender, receiver } = connection;
+  return { sender, receiver, connection, child, ended };
 }
 
 describe('a peer in C', () => {

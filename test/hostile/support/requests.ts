@@ -22,6 +22,9 @@ const NAMES = ['user.a', 'user.b', 'none', '', 'user.\0', 'user.'.padEnd(300, 'x
  */
 const SOCKET_OPTIONS = [1, 2, 3, 4, 7, 9, 15, 16, 17, 18, 20, 30, 38, 99];
 
+/** Not 0: a multishot timeout of no time is always just completing, so that no cancel finds it. */
+const TIMES = [1, 2, 0.5, 60_000, -1, NaN];
+
 function socketKind(f: Fuzz): [family: number, type: number] {
   return [f.of([AF.UNIX, AF.INET, AF.INET6, 77]), f.of([SOCK.STREAM, SOCK.DGRAM, 5, f.number(99)])];
 }
@@ -260,13 +263,13 @@ const WAITING: Readonly<Record<string, Prepare>> = {
   pollUpdate: (f, t) =>
     f.ring.pollUpdate(t, ...f.target(), { events: f.number(64), multishot: f.maybe() }),
   timeout: (f, t) =>
-    f.ring.timeout(t, f.of([0, 1, 60_000, f.number(9)]), {
+    f.ring.timeout(t, f.of(TIMES), {
       count: f.number(3),
       flags: f.maybe() ? f.number(512) : 0,
     }),
   timeoutRemove: (f, t) => f.ring.timeoutRemove(t, ...f.target()),
   timeoutUpdate: (f, t) =>
-    f.ring.timeoutUpdate(t, ...f.target(), f.number(9), { link: f.maybe(), flags: f.random(512) }),
+    f.ring.timeoutUpdate(t, ...f.target(), f.of(TIMES), { link: f.maybe(), flags: f.random(512) }),
   linkTimeout: (f, t) =>
     f.ring.linkTimeout(t, f.number(3), { flags: f.maybe() ? f.number(64) : 0 }),
   cancel: (f, t) => f.ring.cancel(t, ...f.target()),

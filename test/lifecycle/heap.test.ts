@@ -16,15 +16,17 @@ const CONSTANT_BYTES = 256 * 1024;
 
 describe('a million requests', { skip: withoutUring }, () => {
   for (const kind of ['reads', 'mixed']) {
-    it(`allocate less than a byte each: ${kind}`, (test) => measure(test, kind));
+    it(`allocate less than a byte each: ${kind}`, (test) => measure(test, [kind]));
+    it(`allocate less than a byte each on a shared ring: ${kind}`, (test) =>
+      measure(test, [kind, 'shared']));
   }
 });
 
-async function measure(test: TestContext, kind: string): Promise<void> {
+async function measure(test: TestContext, args: string[]): Promise<void> {
   // A young generation so large that nothing is collected between the two looks at the heap.
   const flags = ['--expose-gc', '--trace-gc', '--min-semi-space-size=64'];
   const roomy = [...flags, '--max-semi-space-size=64'];
-  const { code, stdout, stderr } = await runProgram(program, [kind], { flags: roomy });
+  const { code, stdout, stderr } = await runProgram(program, args, { flags: roomy });
   assert.equal(code, 0, stderr);
   const [, between, bytes, requests] = /^begin$(.*)^end$\n(-?\d+) bytes for (\d+) requests/ms.exec(
     stdout,

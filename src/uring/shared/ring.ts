@@ -6,7 +6,7 @@ import type { Native } from '../../sys/native.ts';
 import { ENTER, FEATURE, SETUP, SQE, SQE_WORD } from '../../sys/abi.ts';
 import { AnnulusError, checkInteger, ERRNO, outOfRange } from '../../sys/errors.ts';
 import { SystemError } from '../../sys/errors.ts';
-import { closeOwned, duplicate, own, poll, POLL } from '../../sys/linux.ts';
+import { closeOwned, duplicate, own } from '../../sys/linux.ts';
 import type { BufferGroup } from '../buffers.ts';
 import type { CompletionCallback } from '../cqueue.ts';
 import { FixedBuffer } from '../descriptors.ts';
@@ -27,6 +27,7 @@ import type { Seat } from './members.ts';
 import { makeMemory, unmap, wrapMemory } from './memory.ts';
 import type { SharedMemory } from './memory.ts';
 import { Reaper } from './reaper.ts';
+import { SLEEP, Sleeper } from './sleep.ts';
 import { Submission } from './submission.ts';
 
 /** How long `close()` waits for requests of this thread, in milliseconds. */
@@ -101,6 +102,7 @@ export class SharedRing extends CommandRequests {
   readonly #claims: Claims;
   readonly #members: Members;
   readonly #reaper: Reaper;
+  readonly #sleeper: Sleeper;
   readonly #socket: number;
   readonly #ownerBits: number;
   #enters = 0;
@@ -144,6 +146,7 @@ export class SharedRing extends CommandRequests {
     const [claims, members] = [this.#claims, this.#members];
     const flush = (): boolean => this.#flush();
     this.#reaper = new Reaper({ memory, layout, claims, members, holds, flush });
+    this.#sleeper = new Sleeper(members.wakeFd, memory.fd);
     this.#socket = attached?.socket ?? this.#members.socket;
     if (attached === undefined) this.#members.open();
     else this.#members.join(attached);
@@ -522,16 +525,14 @@ export class SharedRing extends CommandRequests {
 
   /** Sleeps until there may be something to do, at most to a time; whether it is not over. */
   #sleep(until: number): boolean {
-    const left = until - performance.now();
+    const left = until === Infinity ? Infinity : until - performance.now();
+    // What is left in the queue is another thread's, which does not take it.
     const blocked = this.#claims.unclaimed > 0;
     const limit = Math.max(0, Math.min(left, blocked ? BLOCKED_MS : SLEEP_MS));
-    const wake = { fd: this.#members.wakeFd, events: POLL.IN };
-    // What is left in the queue is another thread's, which does not take it.
-    const fds = blocked ? [wake] : [wake, { fd: this.fd, events: POLL.IN }];
-    const [woken, ready] = poll(fds, limit);
+    const ended = this.#sleeper.sleep(limit, !blocked);
     this.#members.disarm();
-    if (woken !== 0) this.#members.clearWake();
-    if (woken === 0 && (ready ?? 0) === 0) {
+    if ((ended & SLEEP.WOKEN) !== 0) this.#members.clearWake();
+    if (ended === SLEEP.OVER) {
       this.#members.recoverAll();
       if (!this.#submission.reclaim()) this.#enterForEnded();
     }

@@ -110,8 +110,8 @@ export class Submission {
     const count = (tail - this.handed) | 0;
     if (count === 0) return 0;
     this.fill(count, tail);
-    const { tables, array, marks, indices, ownTail } = this;
-    const view = count === 1 ? indices : (this.views[count] ??= indices.subarray(0, count));
+    const { tables, array, marks, indices, views, ownTail } = this;
+    const view = count === 1 ? indices : (views[count] ??= indices.subarray(0, count));
     const size = array.length | 0;
     // From here to the mark there must be no loop, and no call of a function that is not built in.
     // SYNC POINT: of all threads each gets positions of its own.
@@ -124,8 +124,9 @@ export class Submission {
       array.set(view, slot);
       marks.fill(first, slot + 1, slot + count);
     } else {
-      array.set(indices.subarray(0, room), slot);
-      array.set(indices.subarray(room, count), 0);
+      array.set((views[room] ??= indices.subarray(0, room)), slot);
+      indices.copyWithin(0, room, count);
+      array.set((views[count - room] ??= indices.subarray(0, count - room)), 0);
       marks.fill(first, slot + 1, size);
       marks.fill(first, 0, count - room);
     }

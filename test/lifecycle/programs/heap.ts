@@ -1,12 +1,12 @@
 /**
- * Makes a million requests with several drain callbacks, reads or with `mixed` of many kinds; prints the
- * bytes of heap used.
+ * Makes a million requests with several drain callbacks, reads or with `mixed` of many kinds, on a ring
+ * of its own or with `shared` one that could have several threads; prints the bytes of heap used.
  */
 
 import { openSync, writeSync } from 'node:fs';
 
 import { alloc } from 'annulus/memory';
-import { EPOLL, Ring } from 'annulus/uring';
+import { EPOLL, Ring, SharedRing } from 'annulus/uring';
 
 import { blockingSockets } from '../../support/pipes.ts';
 
@@ -15,7 +15,9 @@ const WARM_UP = 300_000;
 const DEPTH = 32;
 const MIXED = 10;
 
-const ring = new Ring({ entries: DEPTH });
+const [, , kind = '', sharing] = process.argv;
+const ring =
+  sharing === 'shared' ? new SharedRing({ entries: DEPTH }) : new Ring({ entries: DEPTH });
 const memory = alloc(DEPTH * 512);
 const file = openSync(process.execPath, 'r');
 const range = { offset: 0, length: 512, position: 0 };
@@ -71,7 +73,7 @@ function mixMany(requests: number): void {
 
 declare const gc: () => void;
 
-const many = process.argv[2] === 'mixed' ? mixMany : readMany;
+const many = kind === 'mixed' ? mixMany : readMany;
 many(WARM_UP);
 gc();
 process.memoryUsage().heapUsed.toFixed();

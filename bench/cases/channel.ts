@@ -32,6 +32,37 @@ export const channelCases: readonly BenchmarkCase[] = [
     ],
   },
   {
+    name: 'channel.frames64',
+    measures: '64-byte messages one way as frames, claimed, numbered, summed and read one by one',
+    unit: 'msg/s',
+    better: 'higher',
+    threads: 2,
+    placements: ['unpinned', 'pinned'],
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'channel/frames64-annulus' },
+      ...nodePeers('stream', { payload: 'message64' }),
+    ],
+  },
+  {
+    name: 'channel.objects',
+    measures: 'objects of six fields one way, made, sent, received and verified',
+    unit: 'msg/s',
+    better: 'higher',
+    threads: 2,
+    placements: ['unpinned', 'pinned'],
+    gates: [{ peer: 'process.send', atLeast: 5 }],
+    subjects: [
+      { kind: 'node', name: 'annulus', script: 'channel/objects-annulus' },
+      {
+        kind: 'node',
+        name: 'annulus-v8',
+        script: 'channel/objects-annulus',
+        options: { codec: 'v8' },
+      },
+      ...nodePeers('objects'),
+    ],
+  },
+  {
     name: 'channel.rtt.spin',
     measures: 'one round trip of 8 bytes, both sides spinning (Node peers cannot spin)',
     unit: 'us',
@@ -75,7 +106,7 @@ export const channelCases: readonly BenchmarkCase[] = [
   },
 ];
 
-function nodePeers(work: 'stream' | 'rtt', options: SubjectOptions = {}): Subject[] {
+function nodePeers(work: 'stream' | 'rtt' | 'objects', options: SubjectOptions = {}): Subject[] {
   return [
     { kind: 'node', name: 'process.send', script: `channel/${work}-process-send`, options },
     { kind: 'node', name: 'postMessage', script: `channel/${work}-post-message`, options },

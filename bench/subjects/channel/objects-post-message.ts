@@ -1,0 +1,46 @@
+/** One-way objects from a worker thread with `postMessage`. */
+
+// The rule is about windows of a browser; threads have no origin.
+/* oxlint-disable unicorn/require-post-message-target-origin */
+
+import { parentPort, Worker } from 'node:worker_threads';
+import { argumentsFor, pinThisThread, role } from '../support/child.ts';
+import { checkEvent, makeEvent } from '../support/events.ts';
+import type { Event } from '../support/events.ts';
+import { StreamMeter } from '../support/stream-meter.ts';
+
+/** `postMessage` has no back pressure: without a limit the queue, not the transfer, is measured. */
+const IN_FLIGHT = 1024;
+
+function receive(): void {
+  const taken = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(new URL(import.meta.url), { argv: argumentsFor('sender') });
+  const meter = new StreamMeter(0, 64, () => void worker.terminate());
+  worker.on('error', (error) => {
+    throw error;
+  });
+  worker.postMessage(taken);
+  let sequence = 0;
+  worker.on('message', (event: Event) => {
+    checkEvent(event, sequence++);
+    if (!meter.tick(1)) return;
+    Atomics.store(taken, 0, sequence);
+    if ((sequence & ((IN_FLIGHT >> 2) - 1)) === 0) Atomics.notify(taken, 0);
+  });
+}
+
+function send(taken: Int32Array): void {
+  let sequence = 0;
+  for (;;) {
+    const seen = Atomics.load(taken, 0);
+    if (sequence - seen < IN_FLIGHT) parentPort?.postMessage(makeEvent(sequence++));
+    else Atomics.wait(taken, 0, seen, 100);
+  }
+}
+
+if (role === 'parent') {
+  receive();
+} else {
+  pinThisThread();
+  parentPort?.once('message', send);
+}

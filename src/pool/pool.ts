@@ -62,6 +62,9 @@ export interface BufferPoolEvent {
 
 const events = channel('annulus.pool');
 
+/** How long no slab is registered after some had to be given up for want of room. */
+const TIGHT_MS = 1000;
+
 /** How often allocations that live on are handed to the collector to watch. */
 const SETTLE_MS = 1000;
 
@@ -104,8 +107,8 @@ export class BufferPool {
   /** How often this thread has each slab registered, and by whom. */
   readonly #pins = new Map<number, number>();
   readonly #slabUsers = new Set<SlabUser>();
-  /** Whether slabs had to be unregistered for want of room since the last housekeeping. */
-  #isTight = false;
+  /** Until when no slab is registered, by `performance.now()`: there was too little room. */
+  #tightUntil = 0;
   #timer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
   #onEmpty: (() => void) | undefined;
@@ -359,7 +362,7 @@ export class BufferPool {
    * the budget has no room for that now: then it must not be registered.
    */
   pinSlab(slab: number, user: SlabUser): boolean {
-    if (this.#ended || this.#isTight) return false;
+    if (this.#ended || performance.now() < this.#tightUntil) return false;
     const pins = this.#pins.get(slab) ?? 0;
     if (pins === 0 && !this.#ledger.pin(slab)) return false;
     this.#pins.set(slab, pins + 1);
@@ -485,7 +488,7 @@ export class BufferPool {
   #relieve(): void {
     const { words, geometry } = this.#tables;
     if (words[HEAD.RESIDENT_PAGES]! <= geometry.pages(geometry.buffers)) return;
-    this.#isTight = true;
+    this.#tightUntil = performance.now() + TIGHT_MS;
     this.#unregister(false);
     this.#ledger.makeRoom();
   }
@@ -527,11 +530,7 @@ export class BufferPool {
     if (events.hasSubscribers) this.#publish('leak');
   }
 
-  #wait(
-    length: number,
-    options: AllocateOptions | undefined,
-    owner?: object,
-  ): Promise<Allocation> {
+  #wait(length: number, options: AllocateOptions | undefined, owner?: object): Promise<Allocation> {
     if (options?.timeout === 0) throw waitTimedOut(length, 0);
     const trace = this.#leaks.trace();
     const waiter = this.#enqueue(length, options?.priority, false);
@@ -683,7 +682,6 @@ export class BufferPool {
     this.#leaks.settle();
     const { words, geometry } = this.#tables;
     if (!Number.isFinite(this.#settings.trimAfter) || this.#ledger.state === POOL.CLOSED) return;
-    this.#isTight = false;
     this.#unregister(true);
     if (this.#pins.size > 0) this.#arm();
     if (this.#membership.serial !== HOME) return;

@@ -16,6 +16,9 @@ import type { Ring } from '../uring/ring.ts';
 import type { SharedRing } from '../uring/shared/ring.ts';
 import type { FixedTable } from './fixed-table.ts';
 
+/** How long after a slab could not be registered it is tried again: each attempt is a system call. */
+const RETRY_MS = 1000;
+
 /** Which part of a run and of the file a request is about, and its `RWF` or `MSG_FLAG` bits. */
 export interface PooledRange extends MemoryRange {
   readonly flags?: number | undefined;
@@ -39,8 +42,8 @@ class RegisteredSlabs implements SlabUser {
   readonly #buffers = new Map<number, FixedBuffer>();
   /** Slabs that were used since the pool's last housekeeping. */
   readonly #used = new Set<number>();
-  /** Whether something could not be registered since then. */
-  #refused = false;
+  /** Until when nothing is registered, by `performance.now()`: something could not be. */
+  #refusedUntil = 0;
 
   /** @param live - Where it is kept while it has anything registered. */
   constructor(owner: PooledOwner, live: Set<RegisteredSlabs>, pool: BufferPool) {
@@ -58,9 +61,9 @@ class RegisteredSlabs implements SlabUser {
       return found;
     }
     if (found !== undefined) this.#drop(number, found); // the slab was mapped anew
-    if (this.#refused || this.#owner.table === undefined) return undefined;
+    if (this.#owner.table === undefined || performance.now() < this.#refusedUntil) return undefined;
     const buffer = pool.pinSlab(number, this) ? this.#register(pool, slab) : undefined;
-    this.#refused = buffer === undefined;
+    if (buffer === undefined) this.#refusedUntil = performance.now() + RETRY_MS;
     return buffer;
   }
 
@@ -69,7 +72,6 @@ class RegisteredSlabs implements SlabUser {
       if (!idleOnly || !this.#used.has(number)) this.#drop(number, buffer);
     }
     this.#used.clear();
-    this.#refused = false;
   }
 
   #register(pool: BufferPool, { number, region }: Slab): FixedBuffer | undefined {

@@ -34,7 +34,7 @@ import type { Batching, Listener, PositionedFile } from 'annulus/proactor';
 import { BufferPool } from 'annulus/pool';
 import type { Allocation, AllocationHandle, BufferPoolHandle } from 'annulus/pool';
 import type { BufferPoolStats, LeakDetection } from 'annulus/pool';
-import type { ProactorOptions, ProactorStats } from 'annulus/proactor';
+import type { PooledBytes, ProactorOptions, ProactorStats } from 'annulus/proactor';
 import { BufferRing, passDescriptors, SocketMessage } from 'annulus/uring';
 import type { BufferGroup, ControlMessage, decodePeerAddress } from 'annulus/uring';
 import type { decodeReceivedMessage, ReceivedMessage } from 'annulus/uring';
@@ -328,6 +328,13 @@ export async function pools(): Promise<void> {
   const { signal } = new AbortController();
   const leakDetection: LeakDetection = 'sampled';
   await using pool = new BufferPool({ bufferSize: 1, maxMemory: 1, leakDetection });
+  const pooled = await io.read(0, pool, { buffers: 2, position: 0, priority: 1 });
+  same<PooledBytes, typeof pooled>(true);
+  same<Allocation | undefined, typeof pooled.allocation>(true);
+  for await (const part of io.recvMany(0, pool)) same<PooledBytes, typeof part>(true);
+  await io.write(0, pooled.allocation!, { length: pooled.length });
+  // @ts-expect-error: a socket has no positions
+  await io.recv(0, pool, { position: 0 });
   using run = await pool.allocate(1, { signal, timeout: 1, priority: -1 });
   same<Allocation, typeof run>(true);
   same<Uint8Array, typeof run.bytes>(true);

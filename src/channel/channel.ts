@@ -18,9 +18,11 @@ import { FRAME_ALIGNMENT, FRAME_BYTES, MAX_CAPACITY, MODE, SIGNAL, STATE, WORD }
 import type { Format } from './layout.ts';
 import { ChannelListener } from './listener.ts';
 import type { ListenOptions } from './listener.ts';
-import { connectExpecting } from './meeting.ts';
+import { childOptions } from './inherit.ts';
+import type { ChildBase, ChildOptions } from './inherit.ts';
+import { connectExpecting, openInherited } from './meeting.ts';
 import type { ConnectionFor, KindOptions, ListenerFor, ReceiverFor } from './meeting.ts';
-import type { RoleFor, SenderFor } from './meeting.ts';
+import type { InheritOptions, RoleFor, SenderFor } from './meeting.ts';
 import { createMemory, initializeFile, initializeFlat } from './memory.ts';
 import type { ChannelMemory, MemoryOptions } from './memory.ts';
 import type { MessageReceiver } from './message-receiver.ts';
@@ -296,6 +298,20 @@ export class Channel<S extends SendingEnd = Sender, R extends ReceivingEnd = Rec
     return connectExpecting(path, options, formatOf({ type, messages, codec }));
   }
 
+  /**
+   * Attaches in a child process to the end that its parent gave it by {@link Channel.childOptions}.
+   *
+   * @param options - Which end, by which name, and the kind of channel: `type`, `messages` or `codec`.
+   * @throws {AnnulusError} `ERR_ANNULUS_CHANNEL_TAKEN` if there is none or it was taken before;
+   *   `ERR_ANNULUS_CHANNEL_MODE`.
+   */
+  static inherit<O extends InheritOptions>(
+    options: O,
+  ): O extends { readonly role: 'sender' } ? SenderFor<O> : ReceiverFor<O> {
+    const { type, messages, codec } = options as AnyOptions;
+    return openInherited(options, formatOf({ type, messages, codec }));
+  }
+
   /** The writing end, in this thread. */
   get sender(): S {
     if (this.#sender === undefined) {
@@ -339,6 +355,28 @@ export class Channel<S extends SendingEnd = Sender, R extends ReceivingEnd = Rec
   stdio(role: Role, first?: readonly StdioEntry[]): StdioEntry[] {
     this.#checkOpen();
     return this.#offers[role].stdio(first);
+  }
+
+  /**
+   * Options for `spawn`, `fork` and execa that give one end to a child process, which takes it by
+   * `Channel.inherit()`. Call {@link Channel.release} after spawning. Several channels are given by
+   * handing what the first returned on to the next, with another name.
+   *
+   * @param base - Other entries of `stdio`, and the environment, to which the end is added.
+   * @throws {TypeError} `ERR_INVALID_ARG_VALUE` for a name that is taken, or none.
+   * @example
+   * ```ts
+   * import { fork } from 'node:child_process';
+   * import { Channel } from 'annulus/channel';
+   * const channel = Channel.create({ capacity: 65536 });
+   * const stdio = ['inherit', 'inherit', 'inherit', 'ipc'] as const;
+   * fork('child.js', channel.childOptions('receiver', { stdio }));
+   * channel.release('receiver'); // in child.js: Channel.inherit({ role: 'receiver' })
+   * ```
+   */
+  childOptions(role: Role, base: ChildBase = {}): ChildOptions {
+    this.#checkOpen();
+    return childOptions(role, base, () => this.#offers[role].descriptors());
   }
 
   /** One end as descriptors, for another process. Call {@link Channel.release} once it has them. */

@@ -1,8 +1,9 @@
 /**
- * Meeting: `Channel.listen()` and `Channel.connect()`, with what each kind of channel gives.
+ * Meeting: `Channel.listen()`, `Channel.connect()` and `Channel.inherit()`, with what each kind of
+ * channel gives.
  */
 import { SO } from '../sys/abi.ts';
-import { AnnulusError, ERRNO, SystemError } from '../sys/errors.ts';
+import { AnnulusError, ERRNO, invalidArgValue, SystemError } from '../sys/errors.ts';
 import { isOpen } from '../sys/linux.ts';
 import { closePassed } from '../sys/passing.ts';
 import { socketOption } from '../sys/sockets.ts';
@@ -15,6 +16,7 @@ import type { ElementReceiver } from './element-receiver.ts';
 import type { ElementSender } from './element-sender.ts';
 import type { ElementType } from './elements.ts';
 import type { EndName, MeetingRole } from './greeting.ts';
+import { inheritedDescriptors } from './inherit.ts';
 import { MODE } from './layout.ts';
 import type { Format } from './layout.ts';
 import type { ChannelListener } from './listener.ts';
@@ -25,6 +27,7 @@ import { openEnd } from './open.ts';
 import type { AnyEndOptions, AnyReceiver, AnySender } from './open.ts';
 import type { Receiver } from './receiver.ts';
 import type { Sender } from './sender.ts';
+import type { SenderOptions } from './sending.ts';
 
 /** What says which kind of channel it is. */
 export interface KindOptions {
@@ -66,6 +69,13 @@ export type RoleFor<O extends KindOptions, Default extends MeetingRole> = O exte
   ? M
   : Default;
 
+/** Which end a process inherits, and what kind of channel it expects. */
+export interface InheritOptions extends KindOptions, SenderOptions {
+  readonly role: EndName;
+  /** What the parent calls it. Default `channel`. */
+  readonly name?: string | undefined;
+}
+
 /** A listener whose channels are made with these options. */
 export type ListenerFor<O extends KindOptions> = ChannelListener<
   SenderFor<O>,
@@ -96,6 +106,22 @@ export function connectExpecting<O extends KindOptions & ConnectOptions & AnyEnd
   );
 }
 
+/** An end that this process inherited, of the kind that is expected. */
+export function openInherited<O extends InheritOptions>(
+  options: O,
+  expected: Format,
+): O extends { readonly role: 'sender' } ? SenderFor<O> : ReceiverFor<O> {
+  const { role } = options;
+  if (role !== 'sender' && role !== 'receiver') {
+    throw invalidArgValue('role', "must be 'sender' or 'receiver'", role);
+  }
+  const fds = inheritedDescriptors(role, options.name);
+  const own = options as AnyEndOptions;
+  const end = role === 'sender' ? openEnd(role, fds, own) : openEnd(role, fds, own);
+  type End = O extends { readonly role: 'sender' } ? SenderFor<O> : ReceiverFor<O>;
+  return checkKind(end, expected) as unknown as End;
+}
+
 function openExpected(
   role: EndName,
   fds: number[],
@@ -104,19 +130,28 @@ function openExpected(
 ): AnySender | AnyReceiver {
   const end = open(role, fds, options);
   const { format } = end.shared;
-  const isElements = format.mode === MODE.ELEMENTS;
-  if (
-    format.mode === expected.mode &&
-    format.signal === expected.signal &&
-    (!isElements || (format.unit === expected.unit && format.kind === expected.kind))
-  ) {
-    return end;
-  }
+  if (format.signal === expected.signal) return checkKind(end, expected);
   end.close();
-  throw new AnnulusError(
+  throw otherKind(format, expected);
+}
+
+/** Returns an end if its channel is of the kind that is expected, else closes it and throws. */
+function checkKind<E extends AnySender | AnyReceiver>(end: E, expected: Format): E {
+  const { format } = end.shared;
+  const isElements = format.mode === MODE.ELEMENTS;
+  const isSame =
+    format.mode === expected.mode &&
+    (!isElements || (format.unit === expected.unit && format.kind === expected.kind));
+  if (isSame) return end;
+  end.close();
+  throw otherKind(format, expected);
+}
+
+function otherKind(format: Format, expected: Format): AnnulusError {
+  return new AnnulusError(
     'ERR_ANNULUS_CHANNEL_MODE',
-    `The listener's channel is of another kind: ${describe(format)} instead of ` +
-      `${describe(expected)} (mode, unit, kind, signal). Give connect() the options that listen() got.`,
+    `The channel is of another kind: ${describe(format)} instead of ${describe(expected)} (mode, ` +
+      'unit, kind, signal). Give the options that the channel was made with.',
   );
 }
 

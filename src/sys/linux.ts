@@ -22,6 +22,8 @@ const MSG_NOSIGNAL = 0x4000;
 /** `fcntl` command: the lowest free number from the argument on. */
 export const F_DUPFD_CLOEXEC = 1030;
 const F_GETFD = 1;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
 const F_ADD_SEALS = 1033;
 const F_GET_SEALS = 1034;
 const SEEK_CUR = 1;
@@ -113,6 +115,11 @@ export function addSeals(fd: number, seals: number): void {
 /** The seals of a memfd. Throws `EINVAL` if the descriptor is not one. */
 export function getSeals(fd: number): number {
   return check(syscall('fcntl', fd, F_GET_SEALS, 0), 'fcntl');
+}
+
+/** Has a descriptor closed by `exec`; false if it is not open. */
+export function closeOnExec(fd: number): boolean {
+  return syscall('fcntl', fd, F_SETFD, FD_CLOEXEC) === 0;
 }
 
 /** Whether a descriptor is open. */

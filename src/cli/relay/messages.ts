@@ -7,8 +7,6 @@ import type { TransferMode } from './transfer.ts';
 export interface WriterOrder {
   /** Where to write: a path that does not exist yet, beside or inside the destination. */
   readonly temporary: string;
-  /** First of the channel's descriptors. */
-  readonly firstFd: number;
 }
 
 /** From the writer, in this order; `failed` instead of any of them. */

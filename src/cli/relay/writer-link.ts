@@ -9,8 +9,8 @@ import type { Channel } from '../../channel/index.ts';
 import { failed, CommandError } from '../failure.ts';
 import type { ReaderMessage, WriterMessage, WriterOrder } from './messages.ts';
 
-/** Standard input, output and error; the channel comes behind them. */
-const STDIO = ['ignore', 'ignore', 'inherit'] as const;
+/** Standard input, output and error, then messages; the channel comes behind them. */
+const STDIO = ['ignore', 'ignore', 'inherit', 'ipc'] as const;
 
 /** How long a writer that was told to give up may take to remove what it has written. */
 const PATIENCE_MS = 10_000;
@@ -32,12 +32,11 @@ export class WriterLink {
   /** @param onFailure - Called once if the writer fails or dies. */
   constructor(channel: Channel, temporary: string, onFailure: (failure: CommandError) => void) {
     this.#onFailure = onFailure;
-    const order: WriterOrder = { temporary, firstFd: STDIO.length };
+    const order: WriterOrder = { temporary };
     const script = fileURLToPath(new URL('./writer-main.js', import.meta.url));
     try {
-      this.#child = spawn(process.execPath, [script, JSON.stringify(order)], {
-        stdio: [...channel.stdio('receiver', STDIO), 'ipc'],
-      });
+      const options = channel.childOptions('receiver', { stdio: STDIO });
+      this.#child = spawn(process.execPath, [script, JSON.stringify(order)], options);
     } catch (error) {
       throw failed('cannot start the writing process', error);
     } finally {

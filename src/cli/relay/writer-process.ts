@@ -6,7 +6,7 @@
  */
 import { once } from 'node:events';
 
-import { Receiver } from '../../channel/index.ts';
+import { Channel } from '../../channel/index.ts';
 import { codeOf, EXIT, messageOf, CommandError } from '../failure.ts';
 import { openFileIo } from './file-io.ts';
 import type { FileIo } from './file-io.ts';
@@ -39,7 +39,7 @@ async function hear<K extends ReaderMessage['kind']>(
 }
 
 async function receive(io: FileIo): Promise<Writer> {
-  const receiver = Receiver.fromStdio(order.firstFd);
+  const receiver = Channel.inherit({ role: 'receiver' });
   const batch = new HashBatch((hashes) => tell({ kind: 'received', hashes }));
   const writer = new Writer({
     root: order.temporary,

@@ -200,6 +200,8 @@ export class ElementSender<A extends ElementArray = ElementArray> extends Sendin
 
   /** Copies the elements there is room for; what is left of them, undefined if none. */
   #store(array: A): A | undefined {
+    // One that has waited may find the channel closed.
+    this.checkOpen();
     const { buffer } = array;
     const end = array.byteOffset + array.byteLength;
     let at = array.byteOffset;

@@ -226,6 +226,8 @@ export class MessageSender<T = Uint8Array> extends SendingEnd {
 
   /** Writes a message if there is room; whether there was. */
   #store(item: Prepared<T>): boolean {
+    // One that has waited may find the channel closed.
+    this.checkOpen();
     const codec = this.#codec;
     const stored =
       codec.encodeInto !== undefined

@@ -178,6 +178,8 @@ export class Sender extends SendingEnd {
 
   /** Copies what there is room for; what is left of it, undefined if nothing. */
   #store(bytes: Uint8Array): Uint8Array | undefined {
+    // One that has waited may find the channel closed.
+    this.checkOpen();
     let left = bytes;
     while (left.byteLength > 0) {
       if (this.claimable() < left.byteLength) this.refresh();

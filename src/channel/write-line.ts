@@ -55,9 +55,19 @@ export class WriteLine<T> {
     }
     const rest = left;
     return new Promise((resolve, reject) => {
-      this.#entries.push({ left: rest, options, resolve, reject });
+      const entry: Entry<T> = { left: rest, options, resolve, reject };
+      this.#entries.push(entry);
       if (this.#entries.length === 1) void this.#serve();
+      else options?.signal?.addEventListener('abort', () => this.#leave(entry), { once: true });
     });
+  }
+
+  /** Ends a write whose turn has not come; the wait of the first one has the signal itself. */
+  #leave(entry: Entry<T>): void {
+    const index = this.#entries.indexOf(entry);
+    if (index < 1) return;
+    this.#entries.splice(index, 1);
+    entry.reject(new AbortError(entry.options?.signal?.reason));
   }
 
   async #serve(): Promise<void> {

@@ -340,6 +340,28 @@ describe('a write without room', () => {
     assert.equal(receiver.read()![0], 3);
   });
 
+  it('ends by name with its signal, in whatever place, and with the channel', async () => {
+    using channel = Channel.create({ capacity: page - 8, messages: true });
+    const sender = channel.sender;
+    using receiver = channel.receiver;
+    void sender.write(big);
+    const controller = new AbortController();
+    const waiting = [
+      sender.write(big),
+      sender.write(big, { signal: controller.signal }),
+      sender.write(big),
+      sender.write(big, { signal: AbortSignal.abort() }),
+    ] as Promise<void>[];
+    await assert.rejects(waiting[3]!, { name: 'AbortError' });
+    controller.abort('enough');
+    await assert.rejects(waiting[1]!, { name: 'AbortError', cause: 'enough' });
+    sender.close();
+    await assert.rejects(waiting[0]!, { code: 'ERR_ANNULUS_CLOSED' });
+    await assert.rejects(waiting[2]!, { code: 'ERR_ANNULUS_CLOSED' });
+    assert.equal(receiver.read()?.length, big.length);
+    await assert.rejects(receiver.whenReadable(), { code: 'ERR_ANNULUS_PEER_CLOSED' });
+  });
+
   it('throws where it was told to', () => {
     using channel = Channel.create({ capacity: page - 8, messages: true, whenFull: 'fail' });
     using sender = channel.sender;

@@ -40,7 +40,8 @@ import type { BufferGroup, ControlMessage, decodePeerAddress } from 'annulus/uri
 import type { decodeReceivedMessage, ReceivedMessage } from 'annulus/uring';
 import type { decodeEpollEvents } from 'annulus/uring';
 import { decodePipe, EPOLL, FILE_INDEX_ALLOC, FixedFile } from 'annulus/uring';
-import { RWF, sendMessage, SETUP, TIMEOUT } from 'annulus/uring';
+import { RWF, sendMessage, SETUP, SharedRing, TIMEOUT } from 'annulus/uring';
+import type { SharedRingHandle, SharedRingStats } from 'annulus/uring';
 import type { CancelTarget, ChildStatus, decodeChildStatus, EpollEvent } from 'annulus/uring';
 import type { CompletionCallback, CQE, FileStatus, FixedBuffer } from 'annulus/uring';
 import type { OP, OpcodeName, SocketAddress } from 'annulus/uring';
@@ -358,6 +359,21 @@ export async function pools(): Promise<void> {
   // @ts-expect-error: a pool is no allocation
   pool.adopt(handle);
   same<BufferPoolStats, typeof pool.stats>(true);
+}
+
+export function sharedRings(): void {
+  using shared = new SharedRing({ threads: 2, entries: 8 });
+  const handle: SharedRingHandle = shared.handle;
+  const part: SharedRing = SharedRing.attach(handle);
+  const theirs: FixedBuffer = part.buffer(shared.bufferHandle(buffer));
+  part.readFixed(1, 3, theirs);
+  const promises: Proactor = Proactor.shared(part, { maxInFlight: 2 });
+  same<SharedRing | undefined, typeof promises.sharedRing>(true);
+  same<SharedRingStats, typeof shared.stats>(true);
+  // @ts-expect-error: set-up flags are not for shared rings
+  void new SharedRing({ flags: 0 });
+  // @ts-expect-error: a ring of one thread cannot be shared
+  Proactor.shared(ring);
 }
 
 export function errors(): void {

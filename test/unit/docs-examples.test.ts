@@ -69,7 +69,7 @@ function patternOf(output: string): RegExp {
 
 /** Why an example cannot run here; undefined when it can. */
 function obstacle(code: string): string | undefined {
-  if (!/\b(?:Proactor|Ring)\b/.test(code)) return undefined;
+  if (!/\b(?:Proactor|Ring|SharedRing)\b/.test(code)) return undefined;
   const { available, reason, opcodes } = probe();
   if (!available) return reason;
   const lacking = OPCODES.filter(({ name }) => !opcodes.has(name));

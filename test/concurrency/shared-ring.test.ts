@@ -61,6 +61,7 @@ describe('completions of one request', needs('READ_MULTISHOT'), () => {
     const reaps = { handle: ring.handle, seed, requests: 0, stop };
     const workers = [startThread(reaps), startThread(reaps)];
     const reports = workers.map((worker) => once(worker, 'message'));
+    test.after(() => Atomics.store(stop, 0, 1)); // also when something below has failed
     const buffers = ring.register.bufferRing({ count: 256, size: 4 });
     const [reader, writer] = pipe();
     let [written, read, armed] = [0, 0, false];
@@ -83,7 +84,7 @@ describe('completions of one request', needs('READ_MULTISHOT'), () => {
         written++;
       }
       ring.drain(take);
-      if (written === count && read < count) ring.submitAndWait(1);
+      if (armed && written === count && read < count) ring.submitAndWait(1);
     }
     Atomics.store(stop, 0, 1);
     const forwarded = await Promise.all(

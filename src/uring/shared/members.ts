@@ -81,6 +81,14 @@ export function takeSeat(words: Int32Array, layout: Layout): Seat {
   );
 }
 
+/** The error of who comes too late. */
+export function ringEnded(): AnnulusError {
+  return new AnnulusError(
+    'ERR_ANNULUS_CLOSED',
+    'The shared ring was closed, or the thread that made it has ended.',
+  );
+}
+
 /** Gives an index back that no {@link Members} was made of. */
 export function leaveSeat(words: Int32Array, layout: Layout, { member }: Seat): void {
   Atomics.store(words, layout.memberAt(member) + MEMBER.STATE, FREE);
@@ -145,6 +153,8 @@ export class Members {
   join(handle: SharedRingHandle): void {
     this.#homeSocket = duplicate(handle.socket);
     own(this.#homeSocket);
+    // SYNC POINT: as of the ring's descriptor: if the home is there now, this is its socket.
+    if (this.isGone(HOME)) throw ringEnded();
     this.#watch(this.#homeSocket, () => {
       this.#unwatch(this.#homeSocket);
       closeOwned(this.#homeSocket);

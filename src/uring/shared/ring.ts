@@ -22,7 +22,7 @@ import { Claims } from './claims.ts';
 import { checkHandle, layoutOf } from './handle.ts';
 import type { SharedRingHandle, SharedRingOptions } from './handle.ts';
 import { HEAD, Layout, MANY, MEMBER, OWNER_SHIFT, RING } from './layout.ts';
-import { HOME, leaveSeat, Members, takeSeat } from './members.ts';
+import { HOME, leaveSeat, Members, ringEnded, takeSeat } from './members.ts';
 import type { Seat } from './members.ts';
 import { makeMemory, unmap, wrapMemory } from './memory.ts';
 import type { SharedMemory } from './memory.ts';
@@ -148,8 +148,13 @@ export class SharedRing extends CommandRequests {
     this.#reaper = new Reaper({ memory, layout, claims, members, holds, flush });
     this.#sleeper = new Sleeper(members.wakeFd, memory.fd);
     this.#socket = attached?.socket ?? this.#members.socket;
-    if (attached === undefined) this.#members.open();
-    else this.#members.join(attached);
+    try {
+      if (attached === undefined) this.#members.open();
+      else this.#members.join(attached);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /**
@@ -601,10 +606,7 @@ function takePart(handle: SharedRingHandle): Part {
       const gone = Atomics.load(words, layout.memberAt(HOME) + MEMBER.GONE) !== 0;
       if (gone || Atomics.load(words, HEAD.STATE) !== RING.OPEN) {
         closeOwned(fd);
-        throw new AnnulusError(
-          'ERR_ANNULUS_CLOSED',
-          'The shared ring was closed, or its home has ended.',
-        );
+        throw ringEnded();
       }
       return { memory: { ...memory, fd, name: fd }, layout, seat };
     } catch (error) {

@@ -9,7 +9,10 @@ import { describe, it } from 'node:test';
 import { alloc } from 'annulus';
 import { CQE, SharedRing, SQE } from 'annulus/uring';
 import type { SharedRingHandle } from 'annulus/uring';
-import { close, eventfd, write } from '#src/sys/linux.js';
+import { close, eventfd, pipe, write } from '#src/sys/linux.js';
+import { Claims } from '#src/uring/shared/claims.js';
+import { Layout } from '#src/uring/shared/layout.js';
+import { wrapMemory } from '#src/uring/shared/memory.js';
 import { census, openFiles } from '../../support/census.js';
 import { withoutUring } from '../../support/skip.js';
 import { Folder, memoryOf, needs, registers, textOf } from '../../support/uring.js';
@@ -233,6 +236,61 @@ describe('a shared ring', { skip: withoutUring }, () => {
     ring.nop(1);
     assert.throws(() => ring.flagLast(SQE.CQE_SKIP_SUCCESS), { code: 'ERR_OUT_OF_RANGE' });
     assert.throws(() => ring.bufferGroup(), { code: 'ERR_ANNULUS_UNSUPPORTED' });
+  });
+});
+
+describe('reaping for others', needs('READ_MULTISHOT'), () => {
+  it('tells completions of one request in order, though the thread that has some is slow', () => {
+    using ring = new SharedRing({ threads: 2, entries: 8 });
+    using other = SharedRing.attach(ring.handle);
+    const { handle } = other;
+    // What the other part would have in the middle of drain(), with a claim it has not passed on.
+    const slow = new Claims(wrapMemory(handle), new Layout(handle.sizes), 1);
+    const buffers = ring.register.bufferRing({ count: 8, size: 1 });
+    const [reader, writer] = pipe();
+    ring.readMultishot(1, reader, buffers);
+    ring.submit();
+    let told = '';
+    const tell = (token: number, result: number, flags: number): void => {
+      told += token === 1 ? textOf(buffers.received(flags, result)) : '-';
+    };
+    write(writer, memoryOf('a'));
+    assert.equal(slow.claim(), 1);
+    write(writer, memoryOf('b'));
+    ring.nop(2);
+    ring.submit();
+    ring.drain(tell);
+    assert.equal(told, '-'); // what has one completion need not wait
+    assert.equal(ring.ready, 0);
+    slow.send(1, () => {});
+    slow.markDelivered(1);
+    write(writer, memoryOf('c'));
+    assert.equal(ring.ready, 3);
+    ring.drain(tell);
+    assert.equal(told, '-abc');
+    close(writer);
+    close(reader);
+  });
+
+  it('leaves in the queue what a part that does not drain has no room for', () => {
+    using ring = new SharedRing({ threads: 2, entries: 8 });
+    using lazy = SharedRing.attach(ring.handle);
+    const seen = new Set<number>();
+    const tell = (token: number): unknown => seen.add(token);
+    for (let token = 0; token < 400; token++) {
+      if (lazy.space === 0) lazy.submit();
+      lazy.nop(token);
+      ring.drain(tell);
+    }
+    lazy.submit();
+    ring.nop(1000);
+    ring.submitAndWait(1, { timeout: 1 });
+    assert.deepEqual([ring.drain(tell), seen.size], [0, 0]);
+    while (seen.size < 400) assert.ok(lazy.drain(tell) > 0);
+    assert.equal(lazy.inFlight, 0);
+    ring.submitAndWait(1);
+    assert.equal(ring.drain(tell), 1);
+    assert.deepEqual([seen.size, seen.has(1000)], [401, true]);
   });
 });
 

@@ -3,12 +3,14 @@
  * this test, whenever tests are built; nothing of it is executed.
  */
 
+import { fork, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 
 import { AnnulusError, MirroredRing, probe, Proactor, Region } from 'annulus';
 import type { alloc, AnnulusErrorCode, Probe, Ring, SystemError } from 'annulus';
 import {
   Channel,
+  ChannelListener,
   createWriteOnce,
   openEnd,
   openWriteOnce,
@@ -22,8 +24,10 @@ import type {
   Codec,
   ElementReceiver,
   ElementSender,
+  MessageReceiver,
   MessageSender,
   Offer,
+  PeerCredentials,
   PeerState,
   Role,
   StdioEntry,
@@ -387,3 +391,43 @@ export function errors(): void {
   // @ts-expect-error: an error's code is for reading
   error.code = 'ERR_ANNULUS_SQ_FULL';
 }
+
+export async function meeting(): Promise<void> {
+  using listener = await Channel.listen('@x', { capacity: 8, role: 'sender', type: Float32Array });
+  const { sender, receiver, peer } = await listener.accept();
+  same<typeof sender, ElementSender<Float32Array>>(true);
+  same<typeof receiver, undefined>(true);
+  same<typeof peer, PeerCredentials>(true);
+  const duplex = await Channel.listen('@x', { capacity: 8, codec: 'json', allow: { uid: 0 } });
+  for await (const connection of duplex) {
+    same<typeof connection.sender, MessageSender<unknown>>(true);
+    same<typeof connection.receiver, MessageReceiver<unknown>>(true);
+  }
+  const any = await Channel.connect('@x');
+  same<typeof any.sender, Sender | undefined>(true);
+  const both = await Channel.connect('@x', { role: 'duplex', messages: true, timeout: 5 });
+  same<typeof both.receiver, MessageReceiver>(true);
+  await Channel.connect('@x', { signal: AbortSignal.abort(), allow: ({ uid }) => uid === 0 });
+  // @ts-expect-error: it has no capacity
+  await Channel.listen('@x', {});
+  // @ts-expect-error: no such role
+  await Channel.connect('@x', { role: 'reader' });
+  // @ts-expect-error: a promise is no permission
+  await Channel.connect('@x', { allow: async () => true });
+  // @ts-expect-error: listeners are made by Channel.listen()
+  void new ChannelListener();
+}
+
+export function children(): void {
+  const stdio: StdioEntry[] = ['inherit', 'pipe', 'inherit', 'ipc'];
+  const options = channel.childOptions('receiver', { name: 'a', stdio });
+  fork('child.js', options);
+  spawn('node', ['child.js'], channel.childOptions('sender', { ...options, name: 'b' }));
+  same<ReturnType<typeof takeNumbers>, ElementReceiver<Float64Array>>(true);
+  const sender = Channel.inherit({ role: 'sender' });
+  same<typeof sender, Sender>(true);
+  // @ts-expect-error: which end?
+  Channel.inherit({ name: 'a' });
+}
+
+const takeNumbers = () => Channel.inherit({ role: 'receiver', type: Float64Array });

@@ -26,6 +26,8 @@ const FIXED_GATES: Partial<Record<Depth, Gate[]>> = { 32: gates(0.97) };
 
 const SQPOLL_DEPTH = 32;
 
+const SHARED_DEPTH = 32;
+
 /** The sizes of iouring-go's table, and 256. */
 const WRITE_BYTES = [128, 256, 512, 1024, 2048, 4096] as const;
 
@@ -36,6 +38,7 @@ const WRITE_DEPTH = 32;
 
 export const uringCases: readonly BenchmarkCase[] = [
   ...DEPTHS.map(nop),
+  nopShared(),
   ...DEPTHS.map(read),
   ...DEPTHS.map(readFixed),
   readPolled(),
@@ -72,6 +75,25 @@ function nop(depth: Depth): BenchmarkCase {
       { kind: 'node', name: 'annulus', script: 'uring/nop-annulus', options },
       liburing('nop', options),
       rust('nop', options),
+    ],
+  };
+}
+
+function nopShared(): BenchmarkCase {
+  const options = { depth: SHARED_DEPTH };
+  const script = 'uring/nop-shared';
+  return {
+    name: 'uring.shared.nop',
+    measures: `requests that do nothing, ${SHARED_DEPTH} a batch, of one or two threads on one ring`,
+    unit: 'op/s',
+    better: 'higher',
+    threads: 2,
+    placements: ['unpinned'],
+    alsoOurs: ['annulus-one', 'uring'],
+    subjects: [
+      { kind: 'node', name: 'annulus', script, options: { ...options, threads: 2 } },
+      { kind: 'node', name: 'annulus-one', script, options: { ...options, threads: 1 } },
+      { kind: 'node', name: 'uring', script: 'uring/nop-annulus', options },
     ],
   };
 }

@@ -9,7 +9,7 @@ const allowed = [
   /^bin\/annulus\.js$/,
   /^dist\/.*\.(?:js|js\.map|d\.ts)$/,
   /^docs\/.*\.md$/,
-  /^examples\/[a-z-]+\.js$/,
+  /^examples\/[a-z-]+\.(js|c)$/,
   /^prebuilds\/linux-(?:x64|arm64)\/annulus\.node$/,
 ];
 
@@ -37,7 +37,7 @@ function promisedFiles() {
     ...[...targets, ...Object.values(bin)].map((path) => path.replace(/^\.\//, '')),
     ...modules.flatMap((module) => [`${module}.js`, `${module}.d.ts`]),
     ...(process.platform === 'linux' ? [`prebuilds/linux-${process.arch}/annulus.node`] : []),
-    ...filesBelow('examples', /\.js$/),
+    ...filesBelow('examples', /\.(js|c)$/),
     'README.md',
     'LICENSE',
     'CHANGELOG.md',

@@ -1,10 +1,18 @@
 /**
  * Unrelated processes meet: `Channel.listen()` and `Channel.connect()`, within one process here.
- * `test/lifecycle/meeting.test.ts` does it with others, which die.
+ * `test/lifecycle/channel-cycles` and `test/lifecycle/pipe` do it with others, which die.
  */
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -13,6 +21,7 @@ import { after, describe, it, mock } from 'node:test';
 
 import { Channel } from 'annulus/channel';
 import type { ChannelListener, MeetingRole, Receiver, Sender } from 'annulus/channel';
+import { Proactor } from 'annulus/proactor';
 
 import {
   decodeAnswer,
@@ -34,6 +43,9 @@ import {
   unixAddress,
 } from '#src/sys/sockets.js';
 import { openFiles } from '../../support/census.ts';
+import { runCommand } from '../../support/program.ts';
+import { withoutUring } from '../../support/skip.ts';
+import { asUser, withoutUser } from '../../support/user.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'annulus-meeting-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -146,6 +158,55 @@ describe('two processes meet', () => {
     await served;
     assert.deepEqual(heard, ['one', 'two', 'three']);
     assert.equal(listener.closed, false);
+  });
+
+  it('waiting by io_uring too', { skip: withoutUring }, async () => {
+    const before = openFiles();
+    const io = new Proactor();
+    const options = { messages: true, waiter: io.channelWaiter } as const;
+    const listener = await Channel.listen(freshName(), { capacity, ...options });
+    const [there, here] = await Promise.all([
+      listener.accept(),
+      Channel.connect(listener.path, { ...options, role: 'duplex' }),
+    ]);
+    await here.sender.write(Buffer.from('by poll requests'));
+    await there.receiver.whenReadable();
+    assert.equal(Buffer.from(there.receiver.read()!).toString(), 'by poll requests');
+    for (const each of [here, there, listener]) each.close();
+    await io.close();
+    assert.deepEqual(openFiles(), before);
+  });
+
+  it('only if they are of one user, where a name has no permissions', async (context) => {
+    const memlock = 8 << 20;
+    const connect = (place: string, more: string): string[] => [
+      ...asUser(memlock),
+      ...[process.execPath, '--input-type=module', '-e'],
+      `const { Channel } = await import('${import.meta.resolve('annulus/channel')}');
+       await Channel.connect('${place}', ${more}).catch(({ code }) => console.log(code));`,
+    ];
+    const skip =
+      process.geteuid!() === 0
+        ? withoutUser(memlock, [process.execPath, '--version'])
+        : 'only the superuser can run programs as another user';
+    if (skip) return context.skip(skip);
+    const said = async (place: string, more: string): Promise<string> =>
+      (await runCommand(connect(place, more))).stdout.trim();
+    // The abstract name is refused by the connecting side, and, if that would meet anybody, by ours.
+    using listener = await Channel.listen(freshName(), { capacity });
+    assert.equal(await said(listener.path, '{}'), 'ERR_ANNULUS_REFUSED');
+    assert.equal(await said(listener.path, '{ allow: {} }'), 'ERR_ANNULUS_REFUSED');
+    chmodSync(folder, 0o755);
+    using guarded = await Channel.listen(fresh(), { capacity, mode: 0o600 });
+    assert.equal(await said(guarded.path, '{}'), 'EACCES');
+    using open = await Channel.listen(fresh(), { capacity, mode: 0o666 });
+    assert.equal(await said(open.path, '{}'), '');
+    using choosy = await Channel.listen(fresh(), {
+      capacity,
+      mode: 0o666,
+      allow: { uid: process.geteuid!() },
+    });
+    return assert.equal(await said(choosy.path, '{}'), 'ERR_ANNULUS_REFUSED');
   });
 
   it('and wait in a queue when there are many', async () => {

@@ -11,7 +11,7 @@
 import { AbortError, AnnulusError, checkInteger, invalidArgValue } from '../sys/errors.ts';
 import { renewDescriptors } from './descriptors.ts';
 import type { EndDescriptors } from './descriptors.ts';
-import { ATTENTION, POSITION, STATE, WORD } from './layout.ts';
+import { ATTENTION, POSITION, SIGNAL, STATE, WORD } from './layout.ts';
 import { makeLink } from './link.ts';
 import type { Link } from './link.ts';
 import type { ChannelMemory } from './memory.ts';
@@ -343,7 +343,14 @@ export abstract class End {
     Atomics.or(this.words, this.side.sleepsOn, ATTENTION);
     // and is woken if it sleeps. It loads the state after setting the bit, we store it before
     // looking at the bit: one of both sees what the other did.
-    const word = Atomics.and(this.words, this.side.peerSleepsOn, POSITION);
+    const { peerSleepsOn } = this.side;
+    // A futex sleeps only on a word that has not changed: taking the bit makes a late one look again.
+    // A descriptor stays readable, and the bit must stay: if this side has been replaced since its
+    // state was stored, its wake-up goes nowhere, and the bit is for the one that replaced it.
+    const isFutex = this.shared.format.signal === SIGNAL.FUTEX;
+    const word = isFutex
+      ? Atomics.and(this.words, peerSleepsOn, POSITION)
+      : Atomics.load(this.words, peerSleepsOn);
     if (word < 0) this.link.wake();
   }
 

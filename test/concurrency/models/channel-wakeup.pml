@@ -28,6 +28,7 @@
  *   END_ON_BATCH    the sender ends before it has published all that is committed
  *   END_FORGETS     the sender publishes the rest when it ends, and wakes nobody by that
  *   END_QUIETLY     the end is stored, but a sleeping receiver is not woken
+ *   END_SAME_WORD   the word of a futex does not change when a side ends
  *   END_LATE        the sleeping receiver is woken, then the end is stored
  *   PLAIN_END       the end may become visible after the exchange that follows it
  *   LAST_LOOK_FIRST the receiver looks for the last items, then whether the sender has ended
@@ -216,13 +217,18 @@ inline storeEnd() {
 #endif
 }
 
-/* Asks the other side to look when it next moves (Atomics.or), and wakes it (Atomics.and). */
+/* Asks the other side to look when it next moves, and wakes it if it sleeps. Only a futex needs the
+ * word to change: the wish of who waits by a descriptor stays, for whoever replaces this side. */
 inline announceEnd() {
 #ifndef CLOSE_UNMARKED
   atomic { STORED; attention[PEER] = true };
 #endif
   left = left || side == RECEIVER;
-  atomic { STORED; noticed = attention[side]; attention[side] = false };
+#ifdef END_SAME_WORD
+  noticed = attention[side];
+#else
+  atomic { STORED; noticed = attention[side]; attention[side] = attention[side] && !byFutex };
+#endif
 #ifdef END_QUIETLY
   noticed = noticed && side == RECEIVER;
 #endif

@@ -394,8 +394,16 @@ export class Channel<S extends SendingEnd = Sender, R extends ReceivingEnd = Rec
    * Ends a side whose thread has ended without closing it, where nothing but the holder of the
    * `Worker` can know: in a channel over a `SharedArrayBuffer`. Its receiver is told that the stream is
    * incomplete, its sender that nobody reads.
+   *
+   * @throws {AnnulusError} `ERR_ANNULUS_UNSUPPORTED` for other channels, which notice it themselves.
    */
   abandon(role: Role): void {
+    if (this.#memory.format.signal !== SIGNAL.FUTEX) {
+      throw new AnnulusError(
+        'ERR_ANNULUS_UNSUPPORTED',
+        'Only an end over a SharedArrayBuffer is abandoned: of others, death is noticed by itself.',
+      );
+    }
     const [word, wait] = role === 'sender' ? [WORD.SENDER, WORD.TAIL] : [WORD.RECEIVER, WORD.HEAD];
     const { words } = this.#memory;
     const gone = role === 'sender' ? STATE.FAILED : STATE.CLOSED;

@@ -205,6 +205,8 @@ describe('threads over a SharedArrayBuffer', () => {
     assert.equal(await waiting, true, 'what was sent comes first');
     receiver.consume(1);
     await assert.rejects(receiver.whenReadable(), { code: 'ERR_ANNULUS_PEER_CLOSED' });
+    using other = Channel.create({ capacity: 1 });
+    assert.throws(() => other.abandon('sender'), { code: 'ERR_ANNULUS_UNSUPPORTED' });
   });
 });
 

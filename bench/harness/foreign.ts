@@ -5,8 +5,8 @@ import { PEER_BINARIES, PEER_SOURCES } from './paths.ts';
 import type { Compiled } from './native.ts';
 import type { ForeignSubject } from './types.ts';
 
-/** Long enough to download and build the few dependencies of a fresh checkout. */
-const BUILD_TIMEOUT_MS = 180_000;
+/** Long enough to download and build the dependencies of a fresh checkout. */
+const BUILD_TIMEOUT_MS = 300_000;
 
 /** As much of what a build says as helps. */
 const ERROR_CHARACTERS = 300;
@@ -59,9 +59,18 @@ export function buildForeign(subject: ForeignSubject): Compiled {
   return built;
 }
 
-/** The program with tags is another one: both are kept. */
-function toolchainOf({ kind, tags }: ForeignSubject): Toolchain {
+/** The program with tags or features is another one: both are kept. */
+function toolchainOf({ kind, tags, features }: ForeignSubject): Toolchain {
   const toolchain = TOOLCHAINS[kind];
+  if (features !== undefined) {
+    const output = `${RUST_OUTPUT}-${features}`;
+    const words = toolchain.arguments.map((word) => (word === RUST_OUTPUT ? output : word));
+    return {
+      ...toolchain,
+      program: `${output}/release/peers`,
+      arguments: [...words, '--features', features],
+    };
+  }
   if (tags === undefined) return toolchain;
   const program = `${toolchain.program}-${tags}`;
   const words = toolchain.arguments.map((word) => (word === toolchain.program ? program : word));

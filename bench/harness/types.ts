@@ -47,6 +47,8 @@ export interface ForeignSubject {
   readonly name: string;
   /** Build tags, of Go: for a package without which the others are to build all the same. */
   readonly tags?: string;
+  /** Cargo features, of Rust: for a crate that takes long to build, in a program of its own. */
+  readonly features?: string;
   readonly options?: SubjectOptions;
 }
 

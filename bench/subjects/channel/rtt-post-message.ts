@@ -5,15 +5,14 @@
 
 import { parentPort, Worker } from 'node:worker_threads';
 import { argumentsFor, pinThisThread, role } from '../support/child.ts';
-import { Meter } from '../support/meter.ts';
 import { checkPing, PING_WORDS, writePing } from '../support/ping.ts';
-import { report } from '../support/report.ts';
+import { RoundTrips } from '../support/round-trips.ts';
 
 const ping = new Int32Array(PING_WORDS);
 
 function play(): void {
   const worker = new Worker(new URL(import.meta.url), { argv: argumentsFor('echo') });
-  const meter = new Meter(16);
+  const trips = new RoundTrips(16);
   let sequence = 0;
   function next(): void {
     writePing(ping, 0, ++sequence);
@@ -24,10 +23,10 @@ function play(): void {
   });
   worker.on('message', (message: Int32Array) => {
     checkPing(message, 0, sequence);
-    if (meter.tick()) {
+    if (trips.tick()) {
       next();
     } else {
-      report(meter.microsecondsEach, 'us');
+      trips.report();
       void worker.terminate();
     }
   });

@@ -1,15 +1,14 @@
 /** Round trips to a child process with `process.send`, advanced serialization. */
 
 import { exitWithParent, role, startChild } from '../support/child.ts';
-import { Meter } from '../support/meter.ts';
 import { checkPing, PING_WORDS, writePing } from '../support/ping.ts';
-import { report } from '../support/report.ts';
+import { RoundTrips } from '../support/round-trips.ts';
 
 const ping = new Int32Array(PING_WORDS);
 
 function play(): void {
   const child = startChild('echo');
-  const meter = new Meter(16);
+  const trips = new RoundTrips(16);
   let sequence = 0;
   function next(): void {
     writePing(ping, 0, ++sequence);
@@ -17,10 +16,10 @@ function play(): void {
   }
   child.on('message', (message) => {
     checkPing(message as Int32Array, 0, sequence);
-    if (meter.tick()) {
+    if (trips.tick()) {
       next();
     } else {
-      report(meter.microsecondsEach, 'us');
+      trips.report();
       child.kill('SIGKILL');
     }
   });

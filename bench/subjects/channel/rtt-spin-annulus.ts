@@ -3,9 +3,8 @@
 import type { Receiver, Sender } from 'annulus/channel';
 import { endsToParent, startEcho, WordsOf } from '../support/channel-pair.ts';
 import { role } from '../support/child.ts';
-import { Meter } from '../support/meter.ts';
 import { checkPing, PING_BYTES, writePing } from '../support/ping.ts';
-import { report } from '../support/report.ts';
+import { RoundTrips } from '../support/round-trips.ts';
 
 const CAPACITY = 4_096;
 
@@ -28,14 +27,14 @@ function receive(receiver: Receiver, sequence: number): void {
 
 function play(): void {
   const { child, sender, receiver } = startEcho('echo', CAPACITY);
-  const meter = new Meter(1_024);
+  const trips = new RoundTrips(1_024);
   let sequence = 0;
   do {
     sequence = (sequence + 1) | 0;
     send(sender, sequence);
     receive(receiver, sequence);
-  } while (meter.tick());
-  report(meter.microsecondsEach, 'us');
+  } while (trips.tick());
+  trips.report();
   // A spinning process notices nothing but a signal.
   child.kill('SIGKILL');
   sender.close();

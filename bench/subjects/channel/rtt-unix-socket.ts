@@ -2,9 +2,8 @@
 
 import type net from 'node:net';
 import { exitWithParent, role } from '../support/child.ts';
-import { Meter } from '../support/meter.ts';
 import { checkPing, PING_BYTES, PING_WORDS, writePing } from '../support/ping.ts';
-import { report } from '../support/report.ts';
+import { RoundTrips } from '../support/round-trips.ts';
 import { connectChild, connectParent, FrameReader } from '../support/unix-socket.ts';
 
 /** Node reads at most this much at once. */
@@ -22,15 +21,15 @@ function writeFrame(socket: net.Socket, sequence: number): void {
 
 async function play(): Promise<void> {
   const { child, socket } = await connectChild('echo');
-  const meter = new Meter(16);
+  const trips = new RoundTrips(16);
   const frames = new FrameReader(PING_BYTES, CHUNK_BYTES);
   let sequence = 1;
   function take(received: Int32Array, start: number): void {
     checkPing(received, start, sequence);
-    if (meter.tick()) {
+    if (trips.tick()) {
       writeFrame(socket, ++sequence);
     } else {
-      report(meter.microsecondsEach, 'us');
+      trips.report();
       child.kill('SIGKILL');
       socket.destroy();
     }

@@ -3,17 +3,18 @@
  * blocking: `waiting` says how.
  */
 
-import type { Receiver, Sender, Waiting } from 'annulus/channel';
+import type { Receiver, Sender, SignalKind, Waiting } from 'annulus/channel';
 import { endsToParent, startEcho, WordsOf } from '../support/channel-pair.ts';
 import { exitWithParent, role } from '../support/child.ts';
-import { Meter } from '../support/meter.ts';
 import { checkPing, PING_BYTES, writePing } from '../support/ping.ts';
 import { textOption } from '../support/options.ts';
-import { report } from '../support/report.ts';
+import { RoundTrips } from '../support/round-trips.ts';
 
 const CAPACITY = 4_096;
 
 const waiting = textOption('waiting', 'adaptive') as Waiting;
+
+const signal = textOption('signal', 'socket') as SignalKind;
 
 /** Whether a wait blocks the thread, as in a worker. */
 const isBlocking = textOption('blocking', 'no') === 'yes';
@@ -37,14 +38,14 @@ async function receive(receiver: Receiver, sequence: number): Promise<void> {
 }
 
 async function play(): Promise<void> {
-  const { child, sender, receiver } = startEcho('echo', CAPACITY, waiting);
-  const meter = new Meter(16);
+  const { child, sender, receiver } = startEcho('echo', CAPACITY, waiting, signal);
+  const trips = new RoundTrips(16);
   let sequence = 0;
   do {
     send(sender, ++sequence);
     await receive(receiver, sequence);
-  } while (meter.tick());
-  report(meter.microsecondsEach, 'us');
+  } while (trips.tick());
+  trips.report();
   child.kill('SIGKILL');
   sender.close();
   receiver.close();
@@ -52,7 +53,7 @@ async function play(): Promise<void> {
 
 async function echo(): Promise<void> {
   exitWithParent();
-  const { sender, receiver } = endsToParent(waiting);
+  const { sender, receiver } = endsToParent(waiting, signal);
   for (let expected = 1; ; expected++) {
     await receive(receiver, expected);
     send(sender, expected);

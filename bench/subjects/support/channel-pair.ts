@@ -1,13 +1,15 @@
 /** Channels between the two processes of a subject. */
 
 import type { ChildProcess } from 'node:child_process';
-import { Channel, Receiver, Sender } from 'annulus/channel';
-import type { StdioEntry, Waiting } from 'annulus/channel';
+import { Channel, MessageSender, Receiver, Sender } from 'annulus/channel';
+import type { MessageReceiver, SignalKind, StdioEntry, Waiting } from 'annulus/channel';
 import { startChild } from './child.ts';
 
-/** Standard streams and the IPC channel come first in the child; then the channels, two each. */
+/** Standard streams and the IPC channel come first in the child; then the channels. */
 const STANDARD: readonly StdioEntry[] = ['ignore', 'inherit', 'inherit', 'ipc'];
 const FIRST_CHANNEL = 4;
+
+/** Descriptors of an end; twice as many where it waits on eventfds. */
 const CHANNEL_DESCRIPTORS = 2;
 
 /** The parent's ends, and the process that holds the others. */
@@ -33,14 +35,31 @@ export function senderToParent(): Sender {
   return Sender.fromStdio(FIRST_CHANNEL);
 }
 
+/** Starts `childRole` as the sender of a channel of messages to us. */
+export function startMessageSender(
+  childRole: string,
+  capacity: number,
+): { readonly child: ChildProcess; readonly receiver: MessageReceiver } {
+  const channel = Channel.create({ capacity, messages: true });
+  const child = startChild(childRole, channel.stdio('sender', STANDARD));
+  channel.release('sender');
+  return { child, receiver: channel.receiver };
+}
+
+/** In the child that `startMessageSender` started. */
+export function messageSenderToParent(): MessageSender {
+  return MessageSender.fromStdio(FIRST_CHANNEL);
+}
+
 /** Starts `childRole` with a channel in each direction. */
 export function startEcho(
   childRole: string,
   capacity: number,
   waiting: Waiting = 'adaptive',
+  signal: SignalKind = 'socket',
 ): ParentEnds {
-  const there = Channel.create({ capacity, waiting });
-  const back = Channel.create({ capacity, waiting });
+  const there = Channel.create({ capacity, waiting, signal });
+  const back = Channel.create({ capacity, waiting, signal });
   const child = startChild(childRole, back.stdio('sender', there.stdio('receiver', STANDARD)));
   there.release('receiver');
   back.release('sender');
@@ -48,13 +67,17 @@ export function startEcho(
 }
 
 /** In the child that `startEcho` started. */
-export function endsToParent(waiting: Waiting = 'adaptive'): {
+export function endsToParent(
+  waiting: Waiting = 'adaptive',
+  signal: SignalKind = 'socket',
+): {
   readonly sender: Sender;
   readonly receiver: Receiver;
 } {
+  const second = FIRST_CHANNEL + (signal === 'socket' ? 1 : 2) * CHANNEL_DESCRIPTORS;
   return {
     receiver: Receiver.fromStdio(FIRST_CHANNEL, { waiting }),
-    sender: Sender.fromStdio(FIRST_CHANNEL + CHANNEL_DESCRIPTORS, { waiting }),
+    sender: Sender.fromStdio(second, { waiting }),
   };
 }
 

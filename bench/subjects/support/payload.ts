@@ -31,11 +31,20 @@ export interface Payload {
   consume(words: Int32Array, start: number, sequence: number): void;
 }
 
-/** The payload called `name`: `message64` or `bulk64k`. */
+/** Bytes of the payloads that are copied as a whole, by name. */
+const BLOCKS: ReadonlyMap<string, number> = new Map([
+  ['message1k', 1_024],
+  ['message64k', BLOCK_BYTES],
+  ['bulk', BLOCK_BYTES],
+]);
+
+/** The payload called `name`: `message64`, `message1k`, `message64k` or `bulk`. */
 export function payloadNamed(name: string): Payload {
   if (name === 'message64') return messagePayload();
-  if (name === 'bulk64k') return blockPayload();
-  throw new TypeError(`payload must be message64 or bulk64k, got "${name}"`);
+  const bytes = BLOCKS.get(name);
+  if (bytes !== undefined) return blockPayload(bytes);
+  const names = ['message64', ...BLOCKS.keys()].join(', ');
+  throw new TypeError(`payload must be one of ${names}, got "${name}"`);
 }
 
 /**
@@ -98,15 +107,15 @@ function messagePayload(): Payload {
   };
 }
 
-function blockPayload(): Payload {
-  const source = new BlockSource();
-  const sink = new BlockSink();
+function blockPayload(bytes: number): Payload {
+  const source = new BlockSource(bytes);
+  const sink = new BlockSink(bytes);
   return {
-    bytes: BLOCK_BYTES,
+    bytes,
     produce: (sequence) => source.block(sequence).words,
     write: (words, start, sequence) => words.set(source.block(sequence).words, start),
     consume(words, start, sequence) {
-      sink.bytes.set(new Uint8Array(words.buffer, words.byteOffset + start * 4, BLOCK_BYTES));
+      sink.bytes.set(new Uint8Array(words.buffer, words.byteOffset + start * 4, bytes));
       sink.verify(sequence);
     },
   };
@@ -116,10 +125,12 @@ function blockPayload(): Payload {
 const STAMP_EVERY = 1_024;
 
 class Block {
-  readonly words: Int32Array = new Int32Array(BLOCK_BYTES / 4);
-  readonly bytes: Uint8Array = new Uint8Array(this.words.buffer);
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
 
-  constructor() {
+  constructor(bytes: number) {
+    this.words = new Int32Array(bytes / 4);
+    this.bytes = new Uint8Array(this.words.buffer);
     for (let index = 0; index < this.words.length; index++) this.words[index] = index * STEP;
   }
 
@@ -132,7 +143,11 @@ class Block {
 
 /** The buffer that blocks are copied from. */
 export class BlockSource {
-  readonly #block: Block = new Block();
+  readonly #block: Block;
+
+  constructor(bytes: number = BLOCK_BYTES) {
+    this.#block = new Block(bytes);
+  }
 
   /** Block number `sequence`, in memory that the next call reuses. */
   block(sequence: number): { readonly words: Int32Array; readonly bytes: Uint8Array } {
@@ -143,17 +158,23 @@ export class BlockSource {
 
 /** The buffer that blocks are copied to. */
 export class BlockSink {
-  readonly bytes: Uint8Array = new Uint8Array(BLOCK_BYTES);
-  readonly #expected: Block = new Block();
+  readonly bytes: Uint8Array;
+  readonly #expected: Block;
+
+  constructor(bytes: number = BLOCK_BYTES) {
+    this.bytes = new Uint8Array(bytes);
+    this.#expected = new Block(bytes);
+  }
 
   /**
    * Compares all bytes with the block number `sequence`.
    *
+   * @param bytes - Where the block is, if it was not copied here.
    * @throws {Error} when they differ.
    */
-  verify(sequence: number): void {
+  verify(sequence: number, bytes: Uint8Array = this.bytes): void {
     this.#expected.stamp(sequence);
-    if (Buffer.compare(this.bytes, this.#expected.bytes) !== 0) {
+    if (Buffer.compare(bytes, this.#expected.bytes) !== 0) {
       throw new Error(`block ${sequence} is wrong`);
     }
   }

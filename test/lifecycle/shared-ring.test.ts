@@ -27,7 +27,7 @@ const program = `
   if (socket >= 0) ring.recv(1, socket, region);
   ring.submit();
   parentPort.postMessage(region.address);
-  setInterval(() => ring.nop(2), 60_000);
+  setInterval(() => parentPort.postMessage(ring.fd + region.byteLength), 60_000);
 `;
 
 /** Starts a thread of the ring, and terminates it; where its memory was. */

@@ -4,7 +4,13 @@
 import { native } from '../../sys/native.ts';
 import type { Native } from '../../sys/native.ts';
 import { ENTER, FEATURE, SETUP, SQE, SQE_WORD } from '../../sys/abi.ts';
-import { AnnulusError, checkInteger, ERRNO, outOfRange } from '../../sys/errors.ts';
+import {
+  AnnulusError,
+  checkInteger,
+  ERRNO,
+  invalidArgValue,
+  outOfRange,
+} from '../../sys/errors.ts';
 import { SystemError } from '../../sys/errors.ts';
 import { closeOwned, duplicate, own } from '../../sys/linux.ts';
 import type { BufferGroup } from '../buffers.ts';
@@ -21,7 +27,7 @@ import { probeOpcodes } from '../supported.ts';
 import { Claims } from './claims.ts';
 import { checkHandle, layoutOf } from './handle.ts';
 import type { SharedRingHandle, SharedRingOptions } from './handle.ts';
-import { HEAD, Layout, MANY, MEMBER, OWNER_SHIFT, RING } from './layout.ts';
+import { HEAD, Layout, MAGIC, MANY, MEMBER, OWNER_SHIFT, RING } from './layout.ts';
 import { HOME, leaveSeat, Members, ringEnded, takeSeat } from './members.ts';
 import type { Seat } from './members.ts';
 import { makeMemory, unmap, wrapMemory } from './memory.ts';
@@ -596,7 +602,7 @@ function takePart(handle: SharedRingHandle): Part {
   const layout = new Layout(handle.sizes);
   const memory = wrapMemory(handle);
   try {
-    const words = new Int32Array(memory.tables.buffer, 0, layout.words);
+    const words = tablesOf(memory, layout);
     const seat = takeSeat(words, layout);
     try {
       const fd = duplicate(memory.fd);
@@ -617,6 +623,14 @@ function takePart(handle: SharedRingHandle): Part {
     unmap(memory);
     throw error;
   }
+}
+
+/** The tables, after checking that they are a shared ring's: mappings are named by numbers. */
+function tablesOf({ tables }: SharedMemory, layout: Layout): Int32Array {
+  const fits = tables.byteLength >= layout.words * 4;
+  const words = new Int32Array(tables.buffer, 0, fits ? layout.words : 0);
+  if (words[HEAD.MAGIC] === MAGIC) return words;
+  throw invalidArgValue('handle', 'must be the handle of a SharedRing', tables.mappingId);
 }
 
 /** What the request methods see: this thread's entries, with a head and a tail of its own. */

@@ -63,6 +63,10 @@ describe('a shared ring', { skip: withoutUring }, () => {
     SharedRing.attach(handle).close();
     const wrong = { ...handle, pid: 1 };
     assert.throws(() => SharedRing.attach(wrong), { code: 'ERR_INVALID_ARG_VALUE' });
+    const queues = { ...handle.queues, tables: handle.queues.rings };
+    assert.throws(() => SharedRing.attach({ ...handle, queues }), {
+      code: 'ERR_INVALID_ARG_VALUE',
+    });
     const none = {} as SharedRingHandle;
     assert.throws(() => SharedRing.attach(none), { code: 'ERR_INVALID_ARG_VALUE' });
     ring.close();

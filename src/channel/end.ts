@@ -156,12 +156,19 @@ export abstract class End {
   /**
    * @internal Makes this the one end of its side, the last thing its constructor does: if it throws,
    * nothing has changed, and the descriptors are still the caller's.
+   *
+   * @param position - This side's, as it was loaded.
    */
-  protected attach(): void {
-    const { state, pid } = this.side;
+  protected attach(position: number): void {
+    const { state, pid, peerSleepsOn } = this.side;
     // SYNC POINT: claims the side. Whoever loses the race has changed nothing.
     const found = Atomics.compareExchange(this.words, state, STATE.VACANT, STATE.ATTACHED);
-    if (found !== STATE.VACANT) {
+    // SYNC POINT: from now on nobody else stores this side's position. If it is not the one that was
+    // loaded before, an end has come and gone in between, and this one would begin where that one did.
+    const isOurs = found === STATE.VACANT;
+    const now = Atomics.load(this.words, peerSleepsOn) & POSITION;
+    if (isOurs && now !== position) Atomics.store(this.words, state, STATE.VACANT);
+    if (!isOurs || now !== position) {
       throw new AnnulusError(
         'ERR_ANNULUS_CHANNEL_TAKEN',
         'This end of the channel was attached or closed before. A channel has one sender and one receiver.',

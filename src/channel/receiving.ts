@@ -43,8 +43,10 @@ export abstract class ReceivingEnd extends End {
     if (this.head >= 2 * this.ringBytes) throw corrupt(`the receiver's position is ${this.head}`);
     this.tailSeen = this.head;
     this.lapEnd = this.ringBytes;
-    this.refresh();
-    this.attach();
+    // Flat memory is looked at with the first read: passing a gap stores the position, which is not
+    // ours before the end is.
+    if (this.mirrored) this.refresh();
+    this.attach(this.head);
   }
 
   /** Whether the sender has ended and everything it sent is consumed. */

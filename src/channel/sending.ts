@@ -81,7 +81,7 @@ export abstract class SendingEnd extends End {
     this.count = this.words[WORD.COUNT]!;
     this.drops = this.words[WORD.DROPPED]!;
     this.refresh();
-    this.attach();
+    this.attach(this.tail);
   }
 
   /** Writes that were dropped because there was no room. */

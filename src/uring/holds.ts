@@ -11,6 +11,7 @@
  * +--+--+---------------------------------+
  * ```
  *
+ * Bits 19 to 25 are there in shared rings only: shared/layout.ts.
  * Bit 26 says that it is the number of a notice: notices.ts. Bit 27 says that the request holds
  * nothing and completes only if it fails: it counts as ended from the start. Bit 28 says that it is
  * the index of a pipe: pipes.ts. Bit 29 says that a result is a new descriptor, to be closed if

@@ -84,7 +84,8 @@ export type { AcceptOneOptions, AcceptOptions, SocketRange } from './requests/so
 export type { PollChange, PollOptions, TimeoutOptions } from './requests/timer.ts';
 export { Ring } from './ring.ts';
 export type { RingStats } from './ring.ts';
-export type { SharedRingHandle, SharedRingOptions } from './shared/handle.ts';
+export type { SharedRingHandle, SharedRingOptions, SharedRingQueues } from './shared/handle.ts';
+export type { SharedSizes } from './shared/layout.ts';
 export { SharedRing } from './shared/ring.ts';
 export type { FixedBufferHandle, SharedRingStats, SharedWaitOptions } from './shared/ring.ts';
 export { sendMessage } from './send-message.ts';

@@ -26,7 +26,7 @@ export interface SharedRingOptions {
 }
 
 /** What the kernel and the first thread have set up, as plain values. */
-interface QueueHandle {
+export interface SharedRingQueues {
   readonly fd: number;
   readonly name: number;
   readonly flags: number;
@@ -45,7 +45,7 @@ export interface SharedRingHandle {
   readonly annulusSharedRing: 1;
   readonly pid: number;
   readonly sizes: SharedSizes;
-  readonly queues: QueueHandle;
+  readonly queues: SharedRingQueues;
   /** The socket that ends with the thread that made the ring. */
   readonly socket: number;
 }

@@ -13,7 +13,7 @@ import {
 } from '../sys/errors.ts';
 import { closeOwned, own } from '../sys/linux.ts';
 import { WATCH } from '../sys/native.ts';
-import { closePassed, PASSED_MAX, receivePassing, sendPassing } from '../sys/passing.ts';
+import { closePassed, drainSocket, receivePassing, sendPassing } from '../sys/passing.ts';
 import type { PassedMessage } from '../sys/passing.ts';
 import { connectSocket, meetingSocket, peerCredentials } from '../sys/sockets.ts';
 import type { PeerCredentials } from '../sys/sockets.ts';
@@ -86,6 +86,7 @@ export async function connect<S extends AnyEnd, R extends AnyEnd, M extends Meet
     return new Connection<S, R, M>(given as M, openEnds(given, message, open), peer);
   } finally {
     end.clear();
+    drainSocket(fd);
     closeOwned(fd);
   }
 }
@@ -160,9 +161,9 @@ async function nextMessage(fd: number, waiter: Waiter, end: Deadline): Promise<P
   const message = new Promise<PassedMessage>((resolve, reject) => {
     const take = (): void => {
       if (isOver) return;
-      let found = receivePassing(fd, PASSED_MAX);
+      let found = receivePassing(fd);
       // A listener that closed without reading the greeting; its answer lies behind this error.
-      if (found === ERRNO.ECONNRESET) found = receivePassing(fd, PASSED_MAX);
+      if (found === ERRNO.ECONNRESET) found = receivePassing(fd);
       if (found === ERRNO.EAGAIN) return;
       if (typeof found === 'number') reject(new SystemError(found, 'recvmsg'));
       else resolve(found);
@@ -173,7 +174,7 @@ async function nextMessage(fd: number, waiter: Waiter, end: Deadline): Promise<P
   try {
     return await end.race(message);
   } finally {
-    isOver = true; // a message that comes later is dropped with its descriptors, by the kernel
+    isOver = true; // a message that comes later is drained
     watch?.close();
   }
 }

@@ -4,8 +4,10 @@
  */
 import { ERRNO } from '../sys/errors.ts';
 import { closeOwned, own, poll, POLL, read, receive, sendNow, write } from '../sys/linux.ts';
+import { refuseDescriptors } from '../sys/linux.ts';
 import type { PollEntry } from '../sys/linux.ts';
 import { WATCH } from '../sys/native.ts';
+import { drainSocket, receiveBytesOnly } from '../sys/passing.ts';
 import { listDescriptors, NO_DESCRIPTORS } from './descriptors.ts';
 import type { EndDescriptors } from './descriptors.ts';
 import { SIGNAL } from './layout.ts';
@@ -55,10 +57,13 @@ abstract class DescriptorLink implements Link {
   protected gone = false;
   protected readonly waiter: Waiter;
   protected watches: readonly Watch[] | undefined;
+  /** Whether the kernel refuses descriptors, so that nothing but bytes can come. */
+  private readonly refuses: boolean;
 
   constructor(fds: EndDescriptors, waiter: Waiter) {
     this.fds = fds;
     this.waiter = waiter;
+    this.refuses = refuseDescriptors(fds.liveness);
   }
 
   get dead(): boolean {
@@ -91,12 +96,14 @@ abstract class DescriptorLink implements Link {
   close(): void {
     for (const watch of this.watches ?? []) watch.close();
     this.watches = undefined;
+    if (!this.refuses) drainSocket(this.fds.liveness);
     listDescriptors(this.fds).forEach(closeOwned);
   }
 
   /** Reads what has come on the socket; its end is the other side's. */
   protected takeFromSocket(wait: boolean): number {
-    const result = receive(this.fds.liveness, scratch, wait);
+    const { liveness } = this.fds;
+    const result = this.refuses ? receive(liveness, scratch, wait) : receiveBytesOnly(liveness);
     // 0 is the end; ECONNRESET the end of a peer that had not read everything.
     const more = result > 0 || result === ERRNO.EAGAIN || result === ERRNO.EINTR;
     if (!more) this.gone = true;

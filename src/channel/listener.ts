@@ -2,7 +2,7 @@
  * ChannelListener: where unrelated processes come to get a channel each.
  *
  * Nothing here waits in the kernel: the socket is watched, and whoever connects has a bounded time to
- * say its greeting. Descriptors a peer sends along are never received, so they cannot be used up.
+ * say its greeting. Descriptors that come along are refused, or closed where the kernel cannot refuse.
  */
 import {
   AbortError,
@@ -13,9 +13,9 @@ import {
   invalidArgValue,
   SystemError,
 } from '../sys/errors.ts';
-import { closeOwned, own } from '../sys/linux.ts';
+import { closeOwned, own, refuseDescriptors } from '../sys/linux.ts';
 import { WATCH } from '../sys/native.ts';
-import { receivePassing, sendPassing } from '../sys/passing.ts';
+import { closePassed, drainSocket, receivePassing, sendPassing } from '../sys/passing.ts';
 import { takePath } from '../sys/socket-path.ts';
 import type { TakenPath } from '../sys/socket-path.ts';
 import {
@@ -165,6 +165,7 @@ export class ChannelListener<
     peerCheck(options.allow, place.isAbstract);
     const fd = meetingSocket();
     own(fd);
+    refuseDescriptors(fd);
     let taken: TakenPath | undefined;
     try {
       taken = await take(fd, place, mode, backlog);
@@ -327,8 +328,9 @@ export class ChannelListener<
   }
 
   #hear(guest: Guest): void {
-    const message = receivePassing(guest.fd, 0);
+    const message = receivePassing(guest.fd);
     if (message === ERRNO.EAGAIN) return;
+    if (typeof message !== 'number') closePassed(message.fds);
     const greeting = typeof message === 'number' ? undefined : decodeGreeting(message.bytes);
     if (greeting === undefined) {
       const what = typeof message !== 'number' && message.bytes.length > 0 ? 'nonsense' : 'nothing';
@@ -386,6 +388,7 @@ export class ChannelListener<
   #dismiss(guest: Guest): void {
     clearTimeout(guest.timer);
     guest.watch?.close();
+    drainSocket(guest.fd);
     closeOwned(guest.fd);
     this.#guests.delete(guest);
   }

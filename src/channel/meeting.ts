@@ -5,7 +5,7 @@
 import { SO } from '../sys/abi.ts';
 import { AnnulusError, ERRNO, invalidArgValue, SystemError } from '../sys/errors.ts';
 import { isOpen } from '../sys/linux.ts';
-import { closePassed } from '../sys/passing.ts';
+import { closePassed, drainSocket } from '../sys/passing.ts';
 import { socketOption } from '../sys/sockets.ts';
 import type { ArrayOf } from './channel.ts';
 import type { Codec, CodecName } from './codec.ts';
@@ -180,7 +180,7 @@ function checkLiveness(fd: number | undefined): void {
     if (fd !== undefined && isOpen(fd)) {
       const [domain] = socketOption(fd, SO.DOMAIN, 1);
       const [type] = socketOption(fd, SO.TYPE, 1);
-      if (domain === AF_UNIX && type === SOCK_STREAM) return;
+      if (domain === AF_UNIX && type === SOCK_STREAM) return drainSocket(fd);
     }
   } catch {
     // no socket

@@ -198,6 +198,7 @@ export const SO = {
   ACCEPTCONN: 30,
   PROTOCOL: 38,
   DOMAIN: 39,
+  PASSRIGHTS: 83,
 } as const;
 
 /** `TCP_*`: options at the level `SOL.TCP`. */

@@ -3,6 +3,7 @@
  */
 import { fstatSync } from 'node:fs';
 
+import { SO } from './abi.ts';
 import { check, ERRNO } from './errors.ts';
 import { native } from './native.ts';
 import type { SyscallArgument } from './native.ts';
@@ -256,6 +257,17 @@ const SOL_SOCKET = 1;
 export function setSocketOption(fd: number, option: number, value: number, level?: number): void {
   const word = Int32Array.of(value);
   check(syscall('setsockopt', fd, level ?? SOL_SOCKET, option, word, 4), 'setsockopt');
+}
+
+/**
+ * Has the kernel refuse descriptors that somebody sends to a Unix socket (Linux 6.16), and to those
+ * accepted from it. They could not be ignored: whoever receives closes them, and closing a socket
+ * that lingers waits for as long as its sender likes.
+ *
+ * @returns Whether the kernel does.
+ */
+export function refuseDescriptors(fd: number): boolean {
+  return syscall('setsockopt', fd, SOL_SOCKET, SO.PASSRIGHTS, Int32Array.of(0), 4) === 0;
 }
 
 /** The raw `sockaddr` a socket is bound to. */

@@ -4,15 +4,19 @@
  * The structs of these calls hold addresses, so they are built in a page of mapped memory, whose
  * address is known; a thread maps it once and keeps it.
  */
-import { readlinkSync } from 'node:fs';
+import { close as closeLater, readlinkSync } from 'node:fs';
 
-import { CMSGHDR, MSG_FLAG, MSGHDR, SCM, SOL } from './abi.ts';
+import { CMSGHDR, MSG_FLAG, MSGHDR, SCM, SO, SOL } from './abi.ts';
 import { outOfRange } from './errors.ts';
-import { close, pageSize, syscall } from './linux.ts';
+import { close, pageSize, refuseDescriptors, syscall } from './linux.ts';
 import { map } from './mapping.ts';
+import { socketOption } from './sockets.ts';
 
-/** Most descriptors that travel with one message. */
-export const PASSED_MAX = 32;
+/**
+ * Most descriptors that travel with one message (`SCM_MAX_FD`). There is always room for as many: those
+ * without room are closed by the kernel, and closing may wait.
+ */
+const PASSED_MAX = 253;
 
 /** Most bytes of such a message. */
 export const PASSED_BYTES_MAX = 1024;
@@ -21,7 +25,7 @@ export const PASSED_BYTES_MAX = 1024;
 const VECTOR_AT = 64;
 const CONTROL_AT = 128;
 const CONTROL_BYTES = CMSGHDR.BYTES + 4 * PASSED_MAX;
-const DATA_AT = 512;
+const DATA_AT = 2048;
 
 /** A message with the descriptors that came with it; they are open from then on. */
 export interface PassedMessage {
@@ -93,12 +97,10 @@ export function sendPassing(fd: number, message: Uint8Array, fds: readonly numbe
  * Receives a message with its descriptors, which do not survive `exec`. Never waits. A message of 0
  * bytes is the end: the peer is gone.
  *
- * @param fdsMax - Most descriptors to take; with 0 the kernel installs none.
  * @returns The message, or a negative errno: `EAGAIN` where there is none.
  */
-export function receivePassing(fd: number, fdsMax: number): PassedMessage | number {
-  const space = fdsMax === 0 ? 0 : CMSGHDR.BYTES + 4 * Math.min(fdsMax, PASSED_MAX);
-  const { view, bytes } = header(PASSED_BYTES_MAX, Math.min(space, CONTROL_BYTES));
+export function receivePassing(fd: number): PassedMessage | number {
+  const { view, bytes } = header(PASSED_BYTES_MAX, CONTROL_BYTES);
   const count = syscall('recvmsg', fd, bytes, MSG_FLAG.DONTWAIT | MSG_FLAG.CMSG_CLOEXEC);
   if (count < 0) return count;
   const flags = view.getInt32(MSGHDR.FLAGS, true);
@@ -123,9 +125,53 @@ function receivedDescriptors(view: DataView): number[] {
   );
 }
 
-/** Closes descriptors that came with a message. */
+/**
+ * Receives bytes without waiting, where somebody may send descriptors along: these are closed.
+ *
+ * @returns How many bytes, 0 at the end, or a negative errno.
+ */
+export function receiveBytesOnly(fd: number): number {
+  const message = receivePassing(fd);
+  if (typeof message === 'number') return message;
+  closePassed(message.fds);
+  return message.bytes.length;
+}
+
+/** Most messages that are looked through before a socket is closed. */
+const DRAIN_MAX = 256;
+
+/** Takes what was sent to a Unix socket and closes descriptors among it; no more can come. */
+export function drainSocket(fd: number): void {
+  refuseDescriptors(fd);
+  for (let count = 0; count < DRAIN_MAX; count++) {
+    const message = receivePassing(fd);
+    if (typeof message === 'number') return;
+    closePassed(message.fds);
+    if (message.bytes.length === 0 && message.fds.length === 0) return;
+  }
+}
+
+/**
+ * Closes descriptors that came with a message. Closing can wait for whoever sent it: for a socket that
+ * lingers, for a file system that is a program. So lingering is ended, and what is not known to close
+ * at once is closed by Node's thread pool, one after another: they take up one thread at most.
+ */
 export function closePassed(fds: readonly number[]): void {
-  for (const fd of fds) close(fd);
+  for (const fd of fds) {
+    if (closesAtOnce(fd)) close(fd);
+    else doubtful = doubtful.then(() => new Promise((resolve) => closeLater(fd, () => resolve())));
+  }
+}
+
+let doubtful: Promise<void> = Promise.resolve();
+
+function closesAtOnce(fd: number): boolean {
+  const AF_UNIX = 1;
+  const path = openOn(fd);
+  if (/^(?:\/memfd:|anon_inode:\[eventfd\])/.test(path)) return true;
+  if (!path.startsWith('socket:')) return false;
+  syscall('setsockopt', fd, SOL.SOCKET, SO.LINGER, Int32Array.of(0, 0), 8);
+  return socketOption(fd, SO.DOMAIN, 1)[0] === AF_UNIX;
 }
 
 /** What a descriptor is open on: `anon_inode:[eventfd]`, `socket:[1234]`, `/memfd:name (deleted)`. */

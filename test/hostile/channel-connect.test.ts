@@ -12,6 +12,8 @@ import { Channel } from 'annulus/channel';
 
 import { encodeAnswer, VERDICT } from '#src/channel/greeting.js';
 import { HEADER_BYTES, MAGIC, VERSION, WORD } from '#src/channel/layout.js';
+import { MSG_FLAG, SO, SOL } from '#src/sys/abi.js';
+import { check, ERRNO } from '#src/sys/errors.js';
 import {
   addSeals,
   close,
@@ -19,22 +21,26 @@ import {
   ftruncate,
   memfdCreate,
   pageSize,
+  refuseDescriptors,
   SEAL,
+  socketName,
   socketpair,
   streamPair,
   syscall,
   toPages,
 } from '#src/sys/linux.js';
-import { sendPassing } from '#src/sys/passing.js';
+import { drainSocket, receiveBytesOnly, sendPassing } from '#src/sys/passing.js';
 import {
   acceptSocket,
   bindSocket,
+  connectSocket,
   listenSocket,
   meetingSocket,
   streamSocket,
   unixAddress,
 } from '#src/sys/sockets.js';
 import { openFiles } from '../support/census.ts';
+import { until } from '../support/relay.ts';
 
 const ALL = SEAL.SHRINK | SEAL.GROW | SEAL.SEAL;
 const AF_INET = 2;
@@ -72,6 +78,24 @@ function liveness(): number {
   return near;
 }
 
+/** A socket of the internet with bytes nobody takes: closing the last copy waits for 1000 seconds. */
+function lingering(): number {
+  const listening = streamSocket(AF_INET);
+  const address = Uint8Array.of(AF_INET, 0, 0, 0, 127, 0, 0, 1, ...new Uint8Array(8));
+  bindSocket(listening, address);
+  listenSocket(listening, 1);
+  const fd = streamSocket(AF_INET);
+  assert.equal(connectSocket(fd, socketName(listening)), 0);
+  unread.push(listening, acceptSocket(listening));
+  const bytes = new Uint8Array(65_536);
+  while (syscall('sendto', fd, bytes, bytes.length, MSG_FLAG.DONTWAIT, null, 0) > 0);
+  check(syscall('setsockopt', fd, SOL.SOCKET, SO.LINGER, Int32Array.of(1, 1000), 8), 'setsockopt');
+  return fd;
+}
+
+/** Where these bytes would go. */
+const unread: number[] = [];
+
 const gifts: Record<string, { readonly fds: () => number[]; readonly code?: string }> = {
   'a file that is no memory': { fds: () => [openSync(tmpdir(), 'r'), liveness()] },
   'a socket in place of the memory': { fds: () => [liveness(), liveness()] },
@@ -103,6 +127,8 @@ const gifts: Record<string, { readonly fds: () => number[]; readonly code?: stri
   },
   'an eventfd to tell of its end': { fds: () => [memory(), eventfd()] },
   'a socket of the internet to tell of its end': { fds: () => [memory(), streamSocket(AF_INET)] },
+  'a socket that lingers to tell of its end': { fds: () => [memory(), lingering()] },
+  'sockets that linger in place of all': { fds: () => [lingering(), lingering()] },
   'a socket that keeps boundaries to tell of its end': {
     fds: () => {
       const [near, far] = socketpair();
@@ -135,10 +161,38 @@ describe('who connects to a hostile listener', () => {
         assert.equal(error.code, code);
         return true;
       });
+      // What may wait when it is closed is closed by another thread.
+      await until(() => openFiles().length === before.length + unread.length);
+      for (const fd of unread.splice(0)) close(fd);
       assert.deepEqual(openFiles(), before);
       close(listening);
     });
   }
+
+  it('and is sent descriptors with its wake-ups, never gets them', async (context) => {
+    const [near, far] = streamPair();
+    context.after(() => [near, far].forEach(close));
+    if (!refuseDescriptors(near)) return context.skip('this kernel cannot refuse descriptors');
+    const gift = eventfd();
+    assert.equal(sendPassing(far, Uint8Array.of(1), [gift]), ERRNO.EPERM);
+    return close(gift);
+  });
+
+  it('and is sent descriptors that no kernel refuses, closes them without waiting', async () => {
+    const before = openFiles();
+    const [near, far] = streamPair();
+    for (const count of [1, 2]) {
+      const gift = lingering();
+      assert.equal(sendPassing(far, Uint8Array.of(1), new Array<number>(count).fill(gift)), 1);
+      close(gift);
+      if (count === 1) assert.equal(receiveBytesOnly(near), 1);
+      else drainSocket(near);
+    }
+    for (const fd of [near, far]) close(fd);
+    await until(() => openFiles().length === before.length + unread.length);
+    for (const fd of unread.splice(0)) close(fd);
+    assert.deepEqual(openFiles(), before);
+  });
 
   it('and is given sound memory, has a channel: the others fail for what is wrong', async () => {
     const listening = meetingSocket();

@@ -85,6 +85,7 @@ export type { PollChange, PollOptions, TimeoutOptions } from './requests/timer.t
 export { Ring } from './ring.ts';
 export type { RingStats } from './ring.ts';
 export type { SharedRingHandle, SharedRingOptions, SharedRingQueues } from './shared/handle.ts';
+export type { RingOffsets } from './setup.ts';
 export type { SharedSizes } from './shared/layout.ts';
 export { SharedRing } from './shared/ring.ts';
 export type { FixedBufferHandle, SharedRingStats, SharedWaitOptions } from './shared/ring.ts';

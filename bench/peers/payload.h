@@ -4,20 +4,18 @@
 
 #include "peer.h"
 
-enum { MESSAGE_WORDS = 16, MESSAGE_BYTES = 64, BLOCK_BYTES = 65536, STAMP_EVERY = 1024 };
+enum { MESSAGE_NUMBERS = 8, MESSAGE_BYTES = 64, BLOCK_BYTES = 65536, STAMP_EVERY = 1024 };
 
-static inline void write_message(uint32_t *words, uint32_t sequence) {
-  for (uint32_t i = 0; i < MESSAGE_WORDS - 1; i++)
-    words[i] = sequence + i;
-  words[MESSAGE_WORDS - 1] = sequence * 15 + 105;
+static inline void write_message(double *numbers, double sequence) {
+  for (int i = 0; i < MESSAGE_NUMBERS - 1; i++)
+    numbers[i] = sequence + i;
+  numbers[MESSAGE_NUMBERS - 1] = sequence * 7 + 21;
 }
 
-static inline void check_message(const uint32_t *words, uint32_t sequence) {
-  uint32_t sum = 0;
-  for (int i = 0; i < MESSAGE_WORDS - 1; i++)
-    sum += words[i];
-  if (words[0] != sequence || sum != words[MESSAGE_WORDS - 1])
-    die("message %u is wrong", sequence);
+static inline void check_message(const double *numbers, double sequence) {
+  double a = numbers[0] + numbers[1], b = numbers[2] + numbers[3], c = numbers[4] + numbers[5];
+  if (numbers[0] != sequence || a + b + (c + numbers[6]) != numbers[7])
+    die("message %.0f is wrong", sequence);
 }
 
 // A block of `bytes` bytes; the first word of each page carries its number.

@@ -33,24 +33,24 @@ static void new_pipe(int fds[2]) {
   fcntl(fds[1], F_SETPIPE_SZ, PIPE_BYTES); // refused: the default of 64 KiB will do
 }
 
-static uint32_t words[BLOCK_BYTES / 4];
+static double numbers[BLOCK_BYTES / 8];
 static struct block block;
 
 // Small messages are gathered to writes of 64 KiB, since annulus publishes in batches too.
 __attribute__((noreturn)) static void send_messages(int fd) {
-  for (uint32_t sequence = 0;;) {
-    for (size_t at = 0; at < BLOCK_BYTES / 4; at += MESSAGE_WORDS)
-      write_message(words + at, sequence++);
-    write_all(fd, words, BLOCK_BYTES);
+  for (double sequence = 0;;) {
+    for (size_t at = 0; at < BLOCK_BYTES / 8; at += MESSAGE_NUMBERS)
+      write_message(numbers + at, sequence++);
+    write_all(fd, numbers, BLOCK_BYTES);
   }
 }
 
 static void receive_messages(int fd, struct meter *meter) {
-  uint32_t sequence = 0;
+  double sequence = 0;
   do {
-    read_all(fd, words, BLOCK_BYTES);
-    for (size_t at = 0; at < BLOCK_BYTES / 4; at += MESSAGE_WORDS)
-      check_message(words + at, sequence++);
+    read_all(fd, numbers, BLOCK_BYTES);
+    for (size_t at = 0; at < BLOCK_BYTES / 8; at += MESSAGE_NUMBERS)
+      check_message(numbers + at, sequence++);
   } while (meter_tick(meter, BLOCK_BYTES / MESSAGE_BYTES));
 }
 
@@ -64,8 +64,8 @@ __attribute__((noreturn)) static void send_blocks(int fd) {
 static void receive_blocks(int fd, struct meter *meter) {
   uint32_t sequence = 0;
   do {
-    read_all(fd, words, block.bytes);
-    block_check(&block, words, sequence++);
+    read_all(fd, numbers, block.bytes);
+    block_check(&block, numbers, sequence++);
   } while (meter_tick(meter, 1));
 }
 

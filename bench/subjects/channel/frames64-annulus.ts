@@ -2,7 +2,7 @@
 
 import { Channel, MessageSender } from 'annulus/channel';
 import { exitWithParent, role, startChild } from '../support/child.ts';
-import { WordsOf } from '../support/channel-pair.ts';
+import { NumbersOf } from '../support/channel-pair.ts';
 import { MESSAGE_BYTES, messageMatches, writeMessage } from '../support/payload.ts';
 import { pollThenWait } from '../support/poll-then-wait.ts';
 import { StreamMeter } from '../support/stream-meter.ts';
@@ -19,14 +19,14 @@ async function receive(): Promise<void> {
   channel.release('sender');
   const { receiver } = channel;
   const meter = new StreamMeter(MESSAGE_BYTES, 4_096, () => child.kill('SIGKILL'));
-  const memory = new WordsOf();
+  const memory = new NumbersOf();
   let sequence = 0;
   const take = (message: Uint8Array): void => {
-    const words = memory.of(message);
-    if (!messageMatches(words, message.byteOffset >> 2, sequence)) {
+    const numbers = memory.of(message);
+    if (!messageMatches(numbers, message.byteOffset >> 3, sequence)) {
       throw new Error(`message ${sequence} is wrong`);
     }
-    sequence = (sequence + 1) | 0;
+    sequence++;
   };
   await pollThenWait(
     () => receiver.receive(take, 256),
@@ -39,7 +39,7 @@ async function receive(): Promise<void> {
 async function send(): Promise<void> {
   exitWithParent();
   const sender = MessageSender.fromStdio(FIRST_DESCRIPTOR);
-  const memory = new WordsOf();
+  const memory = new NumbersOf();
   let sequence = 0;
   for (;;) {
     const message = sender.claim(MESSAGE_BYTES);
@@ -47,8 +47,8 @@ async function send(): Promise<void> {
       await sender.whenWritable(16_384);
       continue;
     }
-    writeMessage(memory.of(message), message.byteOffset >> 2, sequence);
-    sequence = (sequence + 1) | 0;
+    writeMessage(memory.of(message), message.byteOffset >> 3, sequence);
+    sequence++;
     sender.commit();
   }
 }

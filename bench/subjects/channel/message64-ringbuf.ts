@@ -6,19 +6,24 @@
 import { parentPort, Worker } from 'node:worker_threads';
 import { RingBuffer } from 'ringbuf.js';
 import { argumentsFor, pinThisThread, role } from '../support/child.ts';
-import { MESSAGE_BYTES, MESSAGE_WORDS, messageMatches, writeMessage } from '../support/payload.ts';
+import {
+  MESSAGE_BYTES,
+  MESSAGE_NUMBERS,
+  messageMatches,
+  writeMessage,
+} from '../support/payload.ts';
 import { StreamMeter } from '../support/stream-meter.ts';
 
 /** As large as the channel of annulus, and copied in and out as much at a time. */
 const CAPACITY = 1 << 18;
-const BATCH_WORDS = 1 << 12;
+const BATCH_NUMBERS = 1 << 11;
 
 function ringOver(memory: SharedArrayBuffer): RingBuffer {
-  return new RingBuffer(memory, Int32Array);
+  return new RingBuffer(memory, Float64Array);
 }
 
 function receive(): void {
-  const memory = RingBuffer.getStorageForCapacity(CAPACITY / 4, Int32Array);
+  const memory = RingBuffer.getStorageForCapacity(CAPACITY / 8, Float64Array);
   const worker = new Worker(new URL(import.meta.url), { argv: argumentsFor('sender') });
   const meter = new StreamMeter(MESSAGE_BYTES, 4_096, () => void worker.terminate());
   worker.on('error', (error) => {
@@ -28,34 +33,34 @@ function receive(): void {
   // The worker needs nothing of this thread from here on, which polls; ringbuf.js has no waiting.
   worker.once('message', () => {
     const ring = ringOver(memory);
-    const words = new Int32Array(BATCH_WORDS);
+    const numbers = new Float64Array(BATCH_NUMBERS);
     let sequence = 0;
     for (let goesOn = true; goesOn;) {
       const count = ring.availableRead();
-      if (count < MESSAGE_WORDS) continue;
-      const taken = ring.pop(words, Math.min(BATCH_WORDS, count - (count % MESSAGE_WORDS)));
-      for (let at = 0; at < taken; at += MESSAGE_WORDS) {
-        if (!messageMatches(words, at, sequence)) throw new Error(`message ${sequence} is wrong`);
-        sequence = (sequence + 1) | 0;
+      if (count < MESSAGE_NUMBERS) continue;
+      const taken = ring.pop(numbers, Math.min(BATCH_NUMBERS, count - (count % MESSAGE_NUMBERS)));
+      for (let at = 0; at < taken; at += MESSAGE_NUMBERS) {
+        if (!messageMatches(numbers, at, sequence)) throw new Error(`message ${sequence} is wrong`);
+        sequence++;
       }
-      goesOn = meter.tick(taken / MESSAGE_WORDS);
+      goesOn = meter.tick(taken / MESSAGE_NUMBERS);
     }
   });
 }
 
 function send(memory: SharedArrayBuffer): void {
   const ring = ringOver(memory);
-  const words = new Int32Array(BATCH_WORDS);
+  const numbers = new Float64Array(BATCH_NUMBERS);
   parentPort?.postMessage('ready');
   let sequence = 0;
   for (;;) {
-    const free = Math.min(BATCH_WORDS, ring.availableWrite());
-    const end = free - (free % MESSAGE_WORDS);
-    for (let at = 0; at < end; at += MESSAGE_WORDS) {
-      writeMessage(words, at, sequence);
-      sequence = (sequence + 1) | 0;
+    const free = Math.min(BATCH_NUMBERS, ring.availableWrite());
+    const end = free - (free % MESSAGE_NUMBERS);
+    for (let at = 0; at < end; at += MESSAGE_NUMBERS) {
+      writeMessage(numbers, at, sequence);
+      sequence++;
     }
-    if (end > 0) ring.push(words, end);
+    if (end > 0) ring.push(numbers, end);
   }
 }
 

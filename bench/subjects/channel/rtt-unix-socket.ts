@@ -4,18 +4,20 @@ import type net from 'node:net';
 import { exitWithParent, role } from '../support/child.ts';
 import { checkPing, PING_BYTES, PING_WORDS, writePing } from '../support/ping.ts';
 import { RoundTrips } from '../support/round-trips.ts';
-import { connectChild, connectParent, FrameReader } from '../support/unix-socket.ts';
+import { connectChild, connectParent, FrameReader, PREFIX_BYTES } from '../support/unix-socket.ts';
 
 /** Node reads at most this much at once. */
 const CHUNK_BYTES = 65_536;
 
-const words = new Int32Array(1 + PING_WORDS);
+const PREFIX_WORDS = PREFIX_BYTES / 4;
+
+const words = new Int32Array(PREFIX_WORDS + PING_WORDS);
 const bytes = new Uint8Array(words.buffer);
 
 /** Writes a frame; its memory is free again at once, for one ping is ever in flight. */
 function writeFrame(socket: net.Socket, sequence: number): void {
   words[0] = PING_BYTES;
-  writePing(words, 1, sequence);
+  writePing(words, PREFIX_WORDS, sequence);
   socket.write(bytes);
 }
 

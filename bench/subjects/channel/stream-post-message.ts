@@ -26,7 +26,7 @@ function receive(): void {
   });
   worker.postMessage(taken);
   let sequence = 0;
-  worker.on('message', (message: Int32Array) => {
+  worker.on('message', (message: Float64Array) => {
     payload.consume(message, 0, sequence++);
     if (!meter.tick(1)) return;
     Atomics.store(taken, 0, sequence);

@@ -15,7 +15,7 @@ function receive(): void {
   const meter = new StreamMeter(payload.bytes, 64, () => child.kill('SIGKILL'));
   let sequence = 0;
   child.on('message', (message) => {
-    payload.consume(message as Int32Array, 0, sequence++);
+    payload.consume(message as Float64Array, 0, sequence++);
     meter.tick(1);
   });
 }

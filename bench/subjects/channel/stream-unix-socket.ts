@@ -29,8 +29,8 @@ async function receive(): Promise<void> {
   });
   const frames = new FrameReader(payload.bytes, CHUNK_BYTES);
   let sequence = 0;
-  function take(words: Int32Array, start: number): void {
-    payload.consume(words, start, sequence++);
+  function take(_words: Int32Array, start: number): void {
+    payload.consume(frames.numbers, start >> 1, sequence++);
   }
   socket.on('data', (chunk) => {
     meter.tick(frames.push(chunk, take));
@@ -42,19 +42,19 @@ function send(): void {
   const socket = connectParent();
   let sequence = 0;
 
-  function sendBatch(bytes: Uint8Array, words: Int32Array): void {
+  function sendBatch(bytes: Uint8Array, words: Int32Array, numbers: Float64Array): void {
     for (let offset = 0; offset < bytes.length; offset += FRAME_BYTES) {
       words[offset >> 2] = payload.bytes;
-      payload.write(words, (offset + PREFIX_BYTES) >> 2, sequence++);
+      payload.write(numbers, (offset + PREFIX_BYTES) >> 3, sequence++);
     }
     socket.write(bytes, (error) => {
-      if (error === undefined || error === null) sendBatch(bytes, words);
+      if (error === undefined || error === null) sendBatch(bytes, words, numbers);
     });
   }
 
   for (let batch = 0; batch < BATCHES; batch++) {
     const bytes = new Uint8Array(FRAMES * FRAME_BYTES);
-    sendBatch(bytes, new Int32Array(bytes.buffer));
+    sendBatch(bytes, new Int32Array(bytes.buffer), new Float64Array(bytes.buffer));
   }
 }
 

@@ -5,11 +5,11 @@
  * subject gains by not touching the bytes.
  */
 
-/** Words of a small message: 64 bytes, one cache line. */
-export const MESSAGE_WORDS = 16;
+/** Numbers of a small message: 64 bytes, one cache line. */
+export const MESSAGE_NUMBERS = 8;
 
 /** Bytes of a small message. */
-export const MESSAGE_BYTES: number = MESSAGE_WORDS * 4;
+export const MESSAGE_BYTES: number = MESSAGE_NUMBERS * 8;
 
 /** Bytes of a block of the bulk case. */
 export const BLOCK_BYTES = 65_536;
@@ -20,15 +20,15 @@ const STEP = 0x9e3779b9 | 0;
 export interface Payload {
   readonly bytes: number;
   /** The payload number `sequence`, in memory that the next call reuses. */
-  produce(sequence: number): Int32Array;
-  /** Writes the payload number `sequence` into `words` at `start`. */
-  write(words: Int32Array, start: number, sequence: number): void;
+  produce(sequence: number): Float64Array;
+  /** Writes the payload number `sequence` into `numbers` at `start`. */
+  write(numbers: Float64Array, start: number, sequence: number): void;
   /**
-   * Takes the payload number `sequence` out of `words` at `start`, and verifies it.
+   * Takes the payload number `sequence` out of `numbers` at `start`, and verifies it.
    *
-   * @throws {Error} when a word is wrong.
+   * @throws {Error} when a number is wrong.
    */
-  consume(words: Int32Array, start: number, sequence: number): void;
+  consume(numbers: Float64Array, start: number, sequence: number): void;
 }
 
 /** Bytes of the payloads that are copied as a whole, by name. */
@@ -48,52 +48,33 @@ export function payloadNamed(name: string): Payload {
 }
 
 /**
- * Writes message `sequence` at word `start`: fifteen words derived from the number, and their sum.
+ * Writes message `sequence` at number `start`: seven numbers derived from that one, and their sum.
  *
- * Unrolled, and `| 0` everywhere to keep V8 on 32-bit integers: as a loop, or without them, writing
- * took up to six times as long, and the case measured that instead of the channel.
+ * Unrolled, and in the numbers that JavaScript has: as a loop, or in words of 32 bits, writing took two
+ * to six times as long, and the case measured that instead of the channel.
  */
-export function writeMessage(words: Int32Array, start: number, sequence: number): void {
-  const at = start | 0;
-  const word = sequence | 0;
-  words[at + 15] = (Math.imul(word, 15) + 105) | 0;
-  words[at] = word;
-  words[at + 1] = (word + 1) | 0;
-  words[at + 2] = (word + 2) | 0;
-  words[at + 3] = (word + 3) | 0;
-  words[at + 4] = (word + 4) | 0;
-  words[at + 5] = (word + 5) | 0;
-  words[at + 6] = (word + 6) | 0;
-  words[at + 7] = (word + 7) | 0;
-  words[at + 8] = (word + 8) | 0;
-  words[at + 9] = (word + 9) | 0;
-  words[at + 10] = (word + 10) | 0;
-  words[at + 11] = (word + 11) | 0;
-  words[at + 12] = (word + 12) | 0;
-  words[at + 13] = (word + 13) | 0;
-  words[at + 14] = (word + 14) | 0;
+export function writeMessage(numbers: Float64Array, start: number, sequence: number): void {
+  numbers[start] = sequence;
+  numbers[start + 1] = sequence + 1;
+  numbers[start + 2] = sequence + 2;
+  numbers[start + 3] = sequence + 3;
+  numbers[start + 4] = sequence + 4;
+  numbers[start + 5] = sequence + 5;
+  numbers[start + 6] = sequence + 6;
+  numbers[start + 7] = sequence * 7 + 21;
 }
 
-/** Whether the message at word `start` is number `sequence` and its sum is right. */
-export function messageMatches(words: Int32Array, start: number, sequence: number): boolean {
-  const at = start | 0;
-  const last = words[at + 15];
-  return words[at] === sequence && ((sumOf8(words, at) + sumOf7(words, at + 8)) | 0) === last;
-}
-
-function sumOf8(words: Int32Array, at: number): number {
-  return (sumOf7(words, at) + words[at + 7]!) | 0;
-}
-
-function sumOf7(words: Int32Array, at: number): number {
-  const a = (words[at]! + words[at + 1]!) | 0;
-  const b = (words[at + 2]! + words[at + 3]!) | 0;
-  const c = (words[at + 4]! + words[at + 5]!) | 0;
-  return (((a + b) | 0) + ((c + words[at + 6]!) | 0)) | 0;
+/** Whether the message at number `start` is the one called `sequence`, and its sum is right. */
+export function messageMatches(numbers: Float64Array, start: number, sequence: number): boolean {
+  const first = numbers[start]!;
+  const a = first + numbers[start + 1]!;
+  const b = numbers[start + 2]! + numbers[start + 3]!;
+  const c = numbers[start + 4]! + numbers[start + 5]!;
+  return first === sequence && a + b + (c + numbers[start + 6]!) === numbers[start + 7];
 }
 
 function messagePayload(): Payload {
-  const message = new Int32Array(MESSAGE_WORDS);
+  const message = new Float64Array(MESSAGE_NUMBERS);
   return {
     bytes: MESSAGE_BYTES,
     produce(sequence) {
@@ -101,8 +82,10 @@ function messagePayload(): Payload {
       return message;
     },
     write: writeMessage,
-    consume(words, start, sequence) {
-      if (!messageMatches(words, start, sequence)) throw new Error(`message ${sequence} is wrong`);
+    consume(numbers, start, sequence) {
+      if (!messageMatches(numbers, start, sequence)) {
+        throw new Error(`message ${sequence} is wrong`);
+      }
     },
   };
 }
@@ -112,10 +95,10 @@ function blockPayload(bytes: number): Payload {
   const sink = new BlockSink(bytes);
   return {
     bytes,
-    produce: (sequence) => source.block(sequence).words,
-    write: (words, start, sequence) => words.set(source.block(sequence).words, start),
-    consume(words, start, sequence) {
-      sink.bytes.set(new Uint8Array(words.buffer, words.byteOffset + start * 4, bytes));
+    produce: (sequence) => source.block(sequence).numbers,
+    write: (numbers, start, sequence) => numbers.set(source.block(sequence).numbers, start),
+    consume(numbers, start, sequence) {
+      sink.bytes.set(new Uint8Array(numbers.buffer, numbers.byteOffset + start * 8, bytes));
       sink.verify(sequence);
     },
   };
@@ -126,10 +109,12 @@ const STAMP_EVERY = 1_024;
 
 class Block {
   readonly words: Int32Array;
+  readonly numbers: Float64Array;
   readonly bytes: Uint8Array;
 
   constructor(bytes: number) {
     this.words = new Int32Array(bytes / 4);
+    this.numbers = new Float64Array(this.words.buffer);
     this.bytes = new Uint8Array(this.words.buffer);
     for (let index = 0; index < this.words.length; index++) this.words[index] = index * STEP;
   }
@@ -150,7 +135,7 @@ export class BlockSource {
   }
 
   /** Block number `sequence`, in memory that the next call reuses. */
-  block(sequence: number): { readonly words: Int32Array; readonly bytes: Uint8Array } {
+  block(sequence: number): Pick<Block, 'numbers' | 'bytes'> {
     this.#block.stamp(sequence);
     return this.#block;
   }

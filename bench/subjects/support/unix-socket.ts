@@ -39,8 +39,8 @@ export function connectParent(): net.Socket {
   return socket;
 }
 
-/** Bytes of the length prefix of a frame. */
-export const PREFIX_BYTES = 4;
+/** Bytes of the length prefix of a frame: as many as keep numbers of eight bytes aligned. */
+export const PREFIX_BYTES = 8;
 
 /**
  * Cuts a byte stream into frames of one fixed payload size, each after its length.
@@ -52,6 +52,8 @@ export class FrameReader {
   readonly #payloadBytes: number;
   readonly #bytes: Uint8Array;
   readonly #words: Int32Array;
+  /** The gathered bytes again, for payloads of numbers. */
+  readonly numbers: Float64Array;
   #length = 0;
 
   /** @param chunkBytes - The largest chunk that `push` will be given. */
@@ -59,6 +61,7 @@ export class FrameReader {
     this.#payloadBytes = payloadBytes;
     this.#bytes = new Uint8Array(chunkBytes + PREFIX_BYTES + payloadBytes);
     this.#words = new Int32Array(this.#bytes.buffer);
+    this.numbers = new Float64Array(this.#bytes.buffer);
   }
 
   /** Takes a chunk, calls `take` for each frame that is complete, and returns how many were. */

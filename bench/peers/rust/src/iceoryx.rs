@@ -11,18 +11,19 @@ use iceoryx2::port::{publisher::Publisher, subscriber::Subscriber};
 use iceoryx2::prelude::*;
 use iceoryx2::service::port_factory::publish_subscribe::PortFactory as PublishSubscribe;
 use std::hint::spin_loop;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-/// Words of a sample of small messages.
-const BATCH: usize = (1 << 14) / 4;
+/// Numbers of a sample of small messages.
+const BATCH: usize = (1 << 14) / 8;
 
 /// Samples that are published and not taken, at most: those of 64 KiB are the ring of the others.
 const SAMPLES: usize = 4;
 
-type Sends = Publisher<ipc::Service, [u32], ()>;
-type Factory = PublishSubscribe<ipc::Service, [u32], ()>;
-type Takes = Subscriber<ipc::Service, [u32], ()>;
+type Sends<T> = Publisher<ipc::Service, [T], ()>;
+type Factory<T> = PublishSubscribe<ipc::Service, [T], ()>;
+type Takes<T> = Subscriber<ipc::Service, [T], ()>;
 
 pub fn run() {
     set_log_level(LogLevel::Fatal);
@@ -36,10 +37,17 @@ pub fn run() {
 }
 
 /// A direction between two processes.
-struct Way {
+struct Way<T> {
     name: &'static str,
-    words: usize,
+    /// Items of the longest sample.
+    items: usize,
+    payload: PhantomData<T>,
 }
+
+/// What samples are made of.
+trait Item: ZeroCopySend + Default + Copy + std::fmt::Debug + 'static {}
+impl Item for u32 {}
+impl Item for f64 {}
 
 /// An end, and what keeps it alive.
 struct End<P> {
@@ -80,27 +88,27 @@ fn clean_up() {
     }
 }
 
-impl Way {
-    fn new(name: &'static str, words: usize) -> Way {
-        Way { name, words }
+impl<T: Item> Way<T> {
+    fn new(name: &'static str, items: usize) -> Way<T> {
+        Way { name, items, payload: PhantomData }
     }
 
-    fn open<P>(&self, port: impl FnOnce(&Factory) -> P) -> End<P> {
+    fn open<P>(&self, port: impl FnOnce(&Factory<T>) -> P) -> End<P> {
         let node = or_die(NodeBuilder::new().config(&config()).create::<ipc::Service>());
         let service = node
             .service_builder(&or_die(self.name.try_into()))
-            .publish_subscribe::<[u32]>()
+            .publish_subscribe::<[T]>()
             .subscriber_max_buffer_size(SAMPLES)
             .enable_safe_overflow(false)
             .open_or_create();
         End { port: port(&or_die(service)), _node: node }
     }
 
-    fn sender(&self) -> End<Sends> {
+    fn sender(&self) -> End<Sends<T>> {
         let end = self.open(|service| {
             let publisher = service
                 .publisher_builder()
-                .initial_max_slice_len(self.words)
+                .initial_max_slice_len(self.items)
                 .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered);
             or_die(publisher.create())
         });
@@ -114,19 +122,19 @@ impl Way {
         end
     }
 
-    fn receiver(&self) -> End<Takes> {
+    fn receiver(&self) -> End<Takes<T>> {
         self.open(|service| or_die(service.subscriber_builder().create()))
     }
 }
 
-/// Lends memory for `words` words, has them written, and publishes them.
-fn send(end: &End<Sends>, words: usize, fill: impl FnOnce(&mut [u32])) {
-    let mut sample = or_die(end.port.loan_slice(words));
+/// Lends memory for so many items, has them written, and publishes them.
+fn send<T: Item>(end: &End<Sends<T>>, items: usize, fill: impl FnOnce(&mut [T])) {
+    let mut sample = or_die(end.port.loan_slice(items));
     fill(sample.payload_mut());
     or_die(sample.send());
 }
 
-fn receive<T>(end: &End<Takes>, take: impl FnOnce(&[u32]) -> T) -> T {
+fn receive<T: Item, R>(end: &End<Takes<T>>, take: impl FnOnce(&[T]) -> R) -> R {
     loop {
         if let Some(sample) = or_die(end.port.receive()) {
             return take(sample.payload());
@@ -136,27 +144,27 @@ fn receive<T>(end: &End<Takes>, take: impl FnOnce(&[u32]) -> T) -> T {
 }
 
 fn message64() {
-    let way = Way::new("there", BATCH);
+    let way = Way::<f64>::new("there", BATCH);
     partner::fork(|| {
         let end = way.sender();
-        let mut sequence = 0;
+        let mut sequence = 0.0;
         loop {
-            send(&end, BATCH, |words| sequence = payload::write_messages(words, sequence));
+            send(&end, BATCH, |numbers| sequence = payload::write_messages(numbers, sequence));
         }
     });
     let end = way.receiver();
     let mut meter = Meter::new(4096);
-    let mut sequence = 0;
+    let mut sequence = 0.0;
     loop {
-        sequence = receive(&end, |words| payload::check_messages(words, sequence));
-        if let Some(figures) = meter.tick((BATCH * 4 / payload::MESSAGE_BYTES) as u64) {
+        sequence = receive(&end, |numbers| payload::check_messages(numbers, sequence));
+        if let Some(figures) = meter.tick((BATCH * 8 / payload::MESSAGE_BYTES) as u64) {
             return payload::report(figures.per_second, payload::MESSAGE_BYTES);
         }
     }
 }
 
 fn blocks(bytes: usize) {
-    let way = Way::new("there", bytes / 4);
+    let way = Way::<u32>::new("there", bytes / 4);
     partner::fork(|| {
         let end = way.sender();
         let mut source = Block::new(bytes);
@@ -178,7 +186,7 @@ fn blocks(bytes: usize) {
 }
 
 fn ping() {
-    let (there, back) = (Way::new("there", 2), Way::new("back", 2));
+    let (there, back) = (Way::<u32>::new("there", 2), Way::<u32>::new("back", 2));
     partner::fork(|| {
         let takes = there.receiver();
         let sends = back.sender();

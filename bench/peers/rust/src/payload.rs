@@ -4,30 +4,30 @@ use crate::die;
 
 pub const MESSAGE_BYTES: usize = 64;
 pub const BLOCK_BYTES: usize = 65536;
-const MESSAGE_WORDS: usize = MESSAGE_BYTES / 4;
+const MESSAGE_NUMBERS: usize = MESSAGE_BYTES / 8;
 const STAMP_EVERY: usize = 1024;
 
-/// Writes the messages from number `sequence` on into `words`; the next number.
-pub fn write_messages(words: &mut [u32], mut sequence: u32) -> u32 {
-    for message in words.chunks_exact_mut(MESSAGE_WORDS) {
-        for (word, i) in message[..MESSAGE_WORDS - 1].iter_mut().zip(0u32..) {
-            *word = sequence.wrapping_add(i);
+/// Writes the messages from number `sequence` on into `numbers`; the next number.
+pub fn write_messages(numbers: &mut [f64], mut sequence: f64) -> f64 {
+    for message in numbers.chunks_exact_mut(MESSAGE_NUMBERS) {
+        for (number, i) in message[..MESSAGE_NUMBERS - 1].iter_mut().zip(0u8..) {
+            *number = sequence + f64::from(i);
         }
-        message[MESSAGE_WORDS - 1] = sequence.wrapping_mul(15).wrapping_add(105);
-        sequence = sequence.wrapping_add(1);
+        message[MESSAGE_NUMBERS - 1] = sequence * 7.0 + 21.0;
+        sequence += 1.0;
     }
     sequence
 }
 
-/// Verifies the messages in `words`, of which `sequence` is the first; the next number.
-pub fn check_messages(words: &[u32], mut sequence: u32) -> u32 {
-    for message in words.chunks_exact(MESSAGE_WORDS) {
-        let (last, rest) = message.split_last().unwrap();
-        let sum = rest.iter().fold(0u32, |sum, word| sum.wrapping_add(*word));
-        if rest[0] != sequence || sum != *last {
+/// Verifies the messages in `numbers`, of which `sequence` is the first; the next number.
+pub fn check_messages(numbers: &[f64], mut sequence: f64) -> f64 {
+    for message in numbers.chunks_exact(MESSAGE_NUMBERS) {
+        let (a, b) = (message[0] + message[1], message[2] + message[3]);
+        let c = message[4] + message[5];
+        if message[0] != sequence || a + b + (c + message[6]) != message[7] {
             die(format!("message {sequence} is wrong"));
         }
-        sequence = sequence.wrapping_add(1);
+        sequence += 1.0;
     }
     sequence
 }

@@ -10,8 +10,8 @@ use std::hint::spin_loop;
 /// The ring of bulk64k-annulus.ts and message64-annulus.ts, in words.
 const CAPACITY: usize = (1 << 18) / 4;
 
-/// Messages are handed over by the batch, as there.
-const BATCH: usize = (1 << 14) / 4;
+/// Messages are handed over by the batch, as there, in numbers.
+const BATCH: usize = (1 << 14) / 8;
 
 pub fn run() {
     match options::text("payload", None).as_str() {
@@ -49,10 +49,10 @@ fn pop(consumer: &mut Consumer<u64>) -> u64 {
 }
 
 fn message64() {
-    let (producer, mut consumer) = RingBuffer::<u32>::new(CAPACITY);
+    let (producer, mut consumer) = RingBuffer::<f64>::new(CAPACITY / 2);
     std::thread::spawn(move || send_messages(producer));
     let mut meter = Meter::new(4096);
-    let mut sequence = 0;
+    let mut sequence = 0.0;
     loop {
         let count = consumer.slots().min(BATCH);
         if count == 0 {
@@ -64,15 +64,15 @@ fn message64() {
         sequence = payload::check_messages(first, sequence);
         sequence = payload::check_messages(second, sequence);
         chunk.commit_all();
-        if let Some(figures) = meter.tick((count * 4 / payload::MESSAGE_BYTES) as u64) {
+        if let Some(figures) = meter.tick((count * 8 / payload::MESSAGE_BYTES) as u64) {
             return payload::report(figures.per_second, payload::MESSAGE_BYTES);
         }
     }
 }
 
-fn send_messages(mut producer: Producer<u32>) {
+fn send_messages(mut producer: Producer<f64>) {
     pin_to_second();
-    let mut sequence = 0;
+    let mut sequence = 0.0;
     loop {
         let count = producer.slots().min(BATCH);
         if count == 0 {

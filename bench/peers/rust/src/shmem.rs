@@ -10,8 +10,8 @@ use std::hint::spin_loop;
 /// The ring of bulk64k-annulus.ts and message64-annulus.ts, in words.
 const CAPACITY: usize = (1 << 18) / 4;
 
-/// Messages are handed over by the batch, as there.
-const BATCH: usize = (1 << 14) / 4;
+/// Messages are handed over by the batch, as there, in numbers.
+const BATCH: usize = (1 << 14) / 8;
 
 /// Empty polls before sleeping, as in bench/subjects/support/poll-then-wait.ts.
 const POLLS: usize = 500;
@@ -55,11 +55,11 @@ impl Offer {
     }
 }
 
-fn wait_readable(receiver: &mut Receiver<u32>, words: usize) {
+fn wait_readable<T: Copy + zerocopy::FromBytes>(receiver: &mut Receiver<T>) {
     let mut polls = 0;
-    while receiver.receiver_mut().read_count().unwrap() < words {
+    while receiver.receiver_mut().read_count().unwrap() == 0 {
         polls += 1;
-        if polls > POLLS && words == 1 {
+        if polls > POLLS {
             receiver.block_until_readable().unwrap();
         } else {
             spin_loop();
@@ -67,7 +67,7 @@ fn wait_readable(receiver: &mut Receiver<u32>, words: usize) {
     }
 }
 
-fn wait_writable(sender: &mut Sender<u32>) {
+fn wait_writable<T: Copy + zerocopy::AsBytes>(sender: &mut Sender<T>) {
     let mut polls = 0;
     while sender.sender_mut().write_count().unwrap() == 0 {
         polls += 1;
@@ -80,32 +80,32 @@ fn wait_writable(sender: &mut Sender<u32>) {
 }
 
 fn message64() {
-    let offer = Offer::new::<u32>(CAPACITY);
+    let offer = Offer::new::<f64>(CAPACITY / 2);
     partner::fork(|| send_messages(offer.sender()));
-    let mut receiver = offer.receiver::<u32>();
+    let mut receiver = offer.receiver::<f64>();
     let mut meter = Meter::new(4096);
-    let mut sequence = 0;
+    let mut sequence = 0.0;
     loop {
-        wait_readable(&mut receiver, 1);
+        wait_readable(&mut receiver);
         let mut taken = 0;
-        let take = |words: &[u32]| {
+        let take = |words: &[f64]| {
             taken = words.len().min(BATCH);
             sequence = payload::check_messages(&words[..taken], sequence);
             taken
         };
         // SAFETY: both processes are this program.
         unsafe { receiver.receive_trusted(take).unwrap() };
-        if let Some(figures) = meter.tick((taken * 4 / payload::MESSAGE_BYTES) as u64) {
+        if let Some(figures) = meter.tick((taken * 8 / payload::MESSAGE_BYTES) as u64) {
             return payload::report(figures.per_second, payload::MESSAGE_BYTES);
         }
     }
 }
 
-fn send_messages(mut sender: Sender<u32>) {
-    let mut sequence = 0;
+fn send_messages(mut sender: Sender<f64>) {
+    let mut sequence = 0.0;
     loop {
         wait_writable(&mut sender);
-        let fill = |words: &mut [u32]| {
+        let fill = |words: &mut [f64]| {
             let count = words.len().min(BATCH);
             sequence = payload::write_messages(&mut words[..count], sequence);
             count
@@ -126,7 +126,7 @@ fn blocks(bytes: usize) {
     for sequence in 0.. {
         let mut done = 0;
         while done < sink.len() {
-            wait_readable(&mut receiver, 1);
+            wait_readable(&mut receiver);
             let left = &mut sink[done..];
             let take = |words: &[u32]| {
                 let count = words.len().min(left.len());

@@ -4,7 +4,8 @@
 import type { PeerCredentials } from '../sys/sockets.ts';
 import { unixAddress } from '../sys/sockets.ts';
 import { invalidArgType, invalidArgValue } from '../sys/errors.ts';
-import type { EndName, MeetingRole } from './greeting.ts';
+import type { Role } from './descriptors.ts';
+import type { MeetingRole } from './greeting.ts';
 
 /** An end of a channel, as far as meeting is concerned. */
 export interface AnyEnd {
@@ -34,7 +35,7 @@ export class Connection<
   readonly peer: PeerCredentials;
 
   /** @internal Use `Channel.connect()` or a {@link ChannelListener}. */
-  constructor(role: M, ends: Partial<Record<EndName, AnyEnd>>, peer: PeerCredentials) {
+  constructor(role: M, ends: Partial<Record<Role, AnyEnd>>, peer: PeerCredentials) {
     this.role = role;
     this.sender = ends.sender as Ends<S, R, M>['sender'];
     this.receiver = ends.receiver as Ends<S, R, M>['receiver'];

@@ -29,7 +29,8 @@ import {
   VERDICT,
   versionDiffers,
 } from './greeting.ts';
-import type { Answer, EndName, MeetingRole } from './greeting.ts';
+import type { Role } from './descriptors.ts';
+import type { Answer, MeetingRole } from './greeting.ts';
 import { VERSION } from './layout.ts';
 import { loopWaiter } from './waiter.ts';
 import type { Waiter, Watch } from './waiter.ts';
@@ -57,7 +58,7 @@ export interface ConnectOptions {
 }
 
 /** Opens an end from its descriptors, which it takes over, also when it throws. */
-export type OpenEnd = (role: EndName, fds: number[]) => AnyEnd;
+export type OpenEnd = (role: Role, fds: number[]) => AnyEnd;
 
 /** Connects; see `Channel.connect()`. */
 export async function connect<S extends AnyEnd, R extends AnyEnd, M extends MeetingRole>(
@@ -249,8 +250,8 @@ function openEnds(
   role: MeetingRole,
   { fds }: PassedMessage,
   open: OpenEnd,
-): Partial<Record<EndName, AnyEnd>> {
-  const ends: Partial<Record<EndName, AnyEnd>> = {};
+): Partial<Record<Role, AnyEnd>> {
+  const ends: Partial<Record<Role, AnyEnd>> = {};
   const roles = endsOf(role);
   const each = fds.length / roles.length;
   let opened = 0;

@@ -17,12 +17,10 @@
  * closed after the answer: a channel's own descriptors tell of a peer's death.
  */
 import { AnnulusError } from '../sys/errors.ts';
+import type { Role } from './descriptors.ts';
 
 /** What a side of a connection is: it sends, it receives, or it does both by two channels. */
 export type MeetingRole = 'sender' | 'receiver' | 'duplex';
-
-/** An end of a channel. */
-export type EndName = 'sender' | 'receiver';
 
 /** First word: "ANNM". */
 const MAGIC = 0x4d4e4e41;
@@ -63,7 +61,7 @@ export function opposite(role: MeetingRole): MeetingRole {
 }
 
 /** The ends a side has, in the order in which their descriptors travel. */
-export function endsOf(role: MeetingRole): readonly EndName[] {
+export function endsOf(role: MeetingRole): readonly Role[] {
   return role === 'duplex' ? ['receiver', 'sender'] : [role];
 }
 

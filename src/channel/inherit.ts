@@ -4,7 +4,7 @@
  */
 import { AnnulusError, invalidArgType, invalidArgValue } from '../sys/errors.ts';
 import { closeOnExec } from '../sys/linux.ts';
-import type { EndName } from './greeting.ts';
+import type { Role } from './descriptors.ts';
 import type { StdioEntry } from './offer.ts';
 
 /** The variable of the environment that says what a child inherits: `name=role:firstFd`, by spaces. */
@@ -36,7 +36,7 @@ export interface ChildOptions {
 
 /** Puts an end's descriptors behind what there is, and its name into the environment. */
 export function childOptions(
-  role: EndName,
+  role: Role,
   base: ChildBase,
   descriptors: () => readonly number[],
 ): ChildOptions {
@@ -63,7 +63,7 @@ export function childOptions(
  * The descriptors of an end that this process inherited. They are not inherited further: a grandchild
  * that kept them would hide this process's death from the other side.
  */
-export function inheritedDescriptors(role: EndName, name: string = DEFAULT_NAME): number[] {
+export function inheritedDescriptors(role: Role, name: string = DEFAULT_NAME): number[] {
   const entries = entriesOf(process.env);
   const found = entries.find((entry) => entry.name === name && entry.role === role);
   if (found === undefined) {
@@ -84,14 +84,14 @@ export function inheritedDescriptors(role: EndName, name: string = DEFAULT_NAME)
 
 interface Entry {
   readonly name: string;
-  readonly role: EndName;
+  readonly role: Role;
   readonly firstFd: number;
 }
 
 function entriesOf(env: NodeJS.ProcessEnv): Entry[] {
   return [...(env[VARIABLE] ?? '').matchAll(/([\w.-]+)=(sender|receiver):(\d+)/g)].map(
     ([, name, role, firstFd]) => {
-      return { name: name!, role: role as EndName, firstFd: Number(firstFd) };
+      return { name: name!, role: role as Role, firstFd: Number(firstFd) };
     },
   );
 }

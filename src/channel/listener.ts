@@ -40,7 +40,8 @@ import {
   VERDICT,
   versionDiffers,
 } from './greeting.ts';
-import type { EndName, MeetingRole } from './greeting.ts';
+import type { Role } from './descriptors.ts';
+import type { MeetingRole } from './greeting.ts';
 import { VERSION } from './layout.ts';
 import { loopWaiter } from './waiter.ts';
 import type { Waiter, Watch } from './waiter.ts';
@@ -86,8 +87,8 @@ export interface ListenOptions {
 export interface MadeChannel {
   readonly sender: AnyEnd;
   readonly receiver: AnyEnd;
-  descriptors(role: EndName): number[];
-  release(role: EndName): void;
+  descriptors(role: Role): number[];
+  release(role: Role): void;
   close(): void;
 }
 
@@ -349,7 +350,7 @@ export class ChannelListener<
   #welcome(guest: Guest): void {
     const role = opposite(this.role);
     const made: MadeChannel[] = [];
-    const ends: Partial<Record<EndName, AnyEnd>> = {};
+    const ends: Partial<Record<Role, AnyEnd>> = {};
     try {
       const passed = endsOf(role).map((theirs) => {
         const channel = this.#make();

@@ -15,7 +15,8 @@ import type { ConnectOptions } from './connector.ts';
 import type { ElementReceiver } from './element-receiver.ts';
 import type { ElementSender } from './element-sender.ts';
 import type { ElementType } from './elements.ts';
-import type { EndName, MeetingRole } from './greeting.ts';
+import type { Role } from './descriptors.ts';
+import type { MeetingRole } from './greeting.ts';
 import { inheritedDescriptors } from './inherit.ts';
 import { MODE } from './layout.ts';
 import type { Format } from './layout.ts';
@@ -71,7 +72,7 @@ export type RoleFor<O extends KindOptions, Default extends MeetingRole> = O exte
 
 /** Which end a process inherits, and what kind of channel it expects. */
 export interface InheritOptions extends KindOptions, SenderOptions {
-  readonly role: EndName;
+  readonly role: Role;
   /** What the parent calls it. Default `channel`. */
   readonly name?: string | undefined;
 }
@@ -123,7 +124,7 @@ export function openInherited<O extends InheritOptions>(
 }
 
 function openExpected(
-  role: EndName,
+  role: Role,
   fds: number[],
   options: AnyEndOptions,
   expected: Format,
@@ -160,7 +161,7 @@ function describe({ mode, unit, kind, signal }: Format): string {
 }
 
 /** What is wrong with a descriptor that came is the other side's fault, and is called so. */
-function open(role: EndName, fds: number[], options: AnyEndOptions): AnySender | AnyReceiver {
+function open(role: Role, fds: number[], options: AnyEndOptions): AnySender | AnyReceiver {
   try {
     checkLiveness(fds[1]);
     return role === 'sender' ? openEnd(role, fds, options) : openEnd(role, fds, options);

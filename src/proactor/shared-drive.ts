@@ -16,6 +16,9 @@ import type { Drive } from './drive.ts';
 /** Errno of enters that may succeed once completions were reaped. */
 const TRANSIENT: ReadonlySet<number> = new Set([ERRNO.EAGAIN, ERRNO.EBUSY, ERRNO.EINTR]);
 
+/** How long completions of a thread that does not take its own are left alone, in milliseconds. */
+const BLOCKED_MS = 5;
+
 /** Drives one thread's part in a shared ring. */
 export class SharedDrive implements Drive {
   readonly #ring: SharedRing;
@@ -104,14 +107,20 @@ export class SharedDrive implements Drive {
     if (this.#due) this.#submit();
     this.#reap();
     if (this.#closed || ring.closed) return;
-    if (ring.inFlight === 0) {
+    const more = ring.arm();
+    if (ring.inFlight === 0) this.keepAlive(false);
+    if (ring.inFlight === 0 || ring.blocked) {
       this.#ready?.close();
       this.#ready = undefined;
-      this.keepAlive(false);
     } else {
       this.#ready ??= new Watcher(ring.fd, WATCH.READABLE, () => this.#run());
     }
-    if (ring.arm()) this.#schedule();
+    if (more) this.#schedule();
+    // The queue stays readable then: watching it would call back without end.
+    else if (ring.blocked && !this.#scheduled) {
+      this.#scheduled = true;
+      setTimeout(this.#turn, BLOCKED_MS);
+    }
   }
 
   #submit(): void {

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
 import { alloc } from 'annulus';
@@ -112,6 +113,26 @@ describe('Proactor.shared()', { skip: withoutUring }, () => {
     assert.throws(() => Proactor.shared(7 as unknown as SharedRing), {
       code: 'ERR_INVALID_ARG_TYPE',
     });
+  });
+
+  it('waits while another part does not take its completions, and then goes on', async () => {
+    const ring = new SharedRing({ threads: 2, entries: 8 });
+    await using io = Proactor.shared(ring);
+    using lazy = SharedRing.attach(ring.handle);
+    for (let token = 0; token < 400; token++) {
+      if (lazy.space === 0) lazy.submit();
+      lazy.nop(token);
+    }
+    lazy.submit();
+    let settled = false;
+    const slept = io.sleep(1).then(() => {
+      settled = true;
+    });
+    await setTimeout(30);
+    // Its completion is behind those that the other part has no room for.
+    assert.equal(settled, false);
+    for (let told = 0; told < 400;) told += lazy.drain(() => {});
+    await slept;
   });
 
   it('refuses requests when the home has closed the ring, or has ended', async () => {

@@ -452,6 +452,11 @@ export class SharedRing extends CommandRequests {
     return this.#isReady(1);
   }
 
+  /** @internal Whether completions are left in the queue for a thread that does not take its own. */
+  get blocked(): boolean {
+    return this.#claims.blocker >= 0;
+  }
+
   /** @internal Takes back prepared requests that were not handed over, newest last. */
   takeUnsubmitted(visit: (token: number) => void): void {
     this.forgetUnsubmitted(this.#submission.handed).forEach(visit);

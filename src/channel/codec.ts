@@ -11,6 +11,7 @@ import { AnnulusError, invalidArgType, invalidArgValue } from '../sys/errors.ts'
 
 /** Turns values into bytes and back, such as an instance of msgpackr's `Packr`. */
 export interface Codec<T> {
+  /** The bytes of a value. They are copied into the channel at once, or when there is room. */
   encode(value: T): Uint8Array;
   /**
    * Encodes straight into a channel's memory where the codec can.
@@ -18,7 +19,11 @@ export interface Codec<T> {
    * @returns The bytes written, or -1 if the value does not fit into `target`.
    */
   encodeInto?(value: T, target: Uint8Array): number;
-  /** @param bytes - The value's own: they stay as they are. */
+  /**
+   * The value that bytes stand for.
+   *
+   * @param bytes - The value's own: they stay as they are.
+   */
   decode(bytes: Uint8Array): T;
 }
 

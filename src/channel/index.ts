@@ -20,7 +20,7 @@ export { Connection } from './connection.ts';
 export type { AnyEnd, Ends } from './connection.ts';
 export type { ConnectOptions } from './connector.ts';
 export type { AllowedPeers, AllowPeer } from './credentials.ts';
-export type { EndName, MeetingRole } from './greeting.ts';
+export type { MeetingRole } from './greeting.ts';
 export type { ChildBase, ChildOptions } from './inherit.ts';
 export type { InheritOptions } from './meeting.ts';
 export type { ConnectionFor, KindOptions, ListenerFor, MessageOf } from './meeting.ts';

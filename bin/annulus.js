@@ -18,9 +18,10 @@ async function load() {
   return (await import(here('../dist/cli/main.js').href)).main;
 }
 
-const main = await load().catch((/** @type {NodeJS.ErrnoException} */ error) => {
-  const remedy = error.code === 'EMFILE' ? '. Raise the limit (ulimit -n)' : '';
-  process.stderr.write(`annulus: ${error.message}${remedy}\n`);
+const main = await load().catch((/** @type {unknown} */ error) => {
+  const { message, code } = /** @type {NodeJS.ErrnoException} */ (error);
+  const remedy = code === 'EMFILE' ? '. Raise the limit (ulimit -n)' : '';
+  process.stderr.write(`annulus: ${message}${remedy}\n`);
   process.exitCode = 1;
 });
 if (main) process.exitCode = await main(process.argv.slice(2));

@@ -4,8 +4,10 @@
  * Being woken costs tens of microseconds, so a short spin is cheap if the other side answers within
  * it. Where it did not, the next waits do without: one more each time it fails again, up to a
  * thousand, and none once it pays. So an idle side spins for a thousandth of its waits.
+ *
+ * Nobody asks how many processors there are: a process that is bound to one sees one, while its peer
+ * runs on another. Where both share the only one, no spin pays, and soon there are none.
  */
-import { availableParallelism } from 'node:os';
 
 /** How a side waits: looking all the time, looking for a moment first if that pays, or not at all. */
 export type Waiting = 'spin' | 'adaptive' | 'sleep';
@@ -21,9 +23,6 @@ export const LOOP_SPIN_MS = 0.02;
 
 /** Looks between two looks at the clock. */
 const LOOKS = 50;
-
-/** With one processor, the other side cannot move while this one looks. */
-const alone = availableParallelism() === 1;
 
 /** Decides for one end. */
 export class Spinner {
@@ -43,7 +42,7 @@ export class Spinner {
   /** How long to spin now: `longest`, or 0, which is not at all. */
   limit(longest: number): number {
     if (this.#waiting === 'spin') return longest;
-    if (this.#waiting === 'sleep' || alone) return 0;
+    if (this.#waiting === 'sleep') return 0;
     if (this.#skipped < this.#skip) {
       this.#skipped++;
       return 0;

@@ -9,11 +9,14 @@ import type { WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
+import { steadyExit } from '../steady-exit.ts';
 import { decodeHeader, FIXED_BYTES, KIND, wholeHeaderBytes } from './frame.ts';
 import type { Header } from './frame.ts';
 import { removeOutput } from './output.ts';
 import { hashing } from './streams.ts';
 import type { StreamsOrder } from './streams.ts';
+
+steadyExit();
 
 const order = JSON.parse(process.argv[2] ?? '{}') as StreamsOrder;
 

@@ -4,8 +4,11 @@
 
 import { openSync } from 'node:fs';
 
+import { steadyExit } from '#src/cli/steady-exit.js';
 import { blockingPipe, blockingSockets, quietListener } from '../../support/pipes.ts';
 import { leaveOnProactor, leaveOnRing } from '../../support/in-flight.ts';
+
+steadyExit();
 
 const [way, end] = process.argv.slice(2);
 

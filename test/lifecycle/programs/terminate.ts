@@ -9,10 +9,13 @@ import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
+import { steadyExit } from '#src/cli/steady-exit.js';
 import { blockingPipe, blockingSockets, quietListener } from '../../support/pipes.ts';
 import { addressSpace, census } from '../../support/census.ts';
 import { IN_FLIGHT_BYTES } from '../../support/in-flight.ts';
 import type { Quiet } from '../../support/in-flight.ts';
+
+steadyExit();
 
 const count = Number(process.argv[2]);
 const WARM_UP = 8;

@@ -6,6 +6,9 @@ import { openSync } from 'node:fs';
 
 import { alloc } from 'annulus/memory';
 import { Proactor } from 'annulus/proactor';
+import { steadyExit } from '#src/cli/steady-exit.js';
+
+steadyExit();
 
 const [path, end] = process.argv.slice(2);
 const BLOCK = 65_536;

@@ -136,14 +136,21 @@ export class Slots {
     return pages;
   }
 
-  /** Counts every page of a slab as in memory, and its free slots as hot. */
+  /**
+   * Counts every page of a slab as in memory, and its free slots as hot.
+   *
+   * Slots are numbered up to HIGH without a gap, so those of slabs before this one that were not used
+   * yet (or not since their zone was discarded) come into use with it. They have nothing in memory and
+   * must be cold: a hot one would have `#discardHot()` give back a range of no bytes, which the system
+   * refuses, and the pool would stop making room there, and exceed its budget.
+   */
   #fill(size: SizeClass, slab: number): void {
     const words = this.#words;
     const at = this.#tables.classAt(size.index);
     const end = this.#endOf(size, slab) - size.firstSlot;
     for (let high = words[at + CLASS.HIGH]!; high < end; high++) {
       words[at + CLASS.HIGH] = high + 1;
-      this.#push(at + CLASS.HOT, size.firstSlot + high);
+      this.#push(at + CLASS.COLD, size.firstSlot + high);
     }
     let link = at + CLASS.COLD;
     while (words[link] !== 0) {

@@ -219,6 +219,27 @@ describe('the memory of a pool', () => {
     await pool.close();
   });
 
+  it('is within the budget though a slab was registered before its neighbour was used again', () => {
+    // Runs of 257 to 512 pages have a slab each.
+    const pages = Math.ceil((2 * MIB) / page);
+    const maxMemory = 4 * pages * page;
+    const pool = new BufferPool({ bufferSize: page, maxMemory, trimAfter: Infinity });
+    const taken = (length: number): Allocation => pool.tryAllocate(length)!;
+    releaseAll([taken(pages), taken(pages)]);
+    const { number } = pool.slabs[1]!;
+    pool.trim();
+    assert.equal(pool.pinSlab(number, { letGo: () => {} }), true);
+    assert.equal(pool.stats.resident, pages * page);
+    const registered = taken(pages);
+    pool.unpinSlab(number);
+    taken(pages / 2).release();
+    assert.equal(pool.stats.resident, 1.5 * pages * page);
+    const long = taken(2.75 * pages);
+    assert.equal(pool.stats.resident, 3.75 * pages * page, 'what is free had to go');
+    releaseAll([registered, long]);
+    return pool.close();
+  });
+
   it('is on huge pages on request, or the reason why not is told', async () => {
     const pool = new BufferPool({ bufferSize: 2 * MIB, maxMemory: 8 * MIB, hugePages: true });
     using run = pool.tryAllocate(1)!;

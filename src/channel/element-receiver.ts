@@ -7,13 +7,13 @@ import { checkInteger, outOfRange } from '../sys/errors.ts';
 import type { EndDescriptors } from './descriptors.ts';
 import { elementView } from './elements.ts';
 import type { ElementArray, ElementArrayType } from './elements.ts';
-import type { BlockOptions, EndOptions, WaitOptions } from './end.ts';
+import type { EndOptions } from './end.ts';
 import { attachEnd, checkMode, endFromStdio } from './handle.ts';
 import type { ChannelHandle } from './handle.ts';
 import { MODE } from './layout.ts';
 import { corrupt } from './memory.ts';
 import type { ChannelMemory } from './memory.ts';
-import { ReceivingEnd } from './receiving.ts';
+import { SliceReceiver } from './slices.ts';
 import { readable, webReadable } from './streams.ts';
 
 /**
@@ -21,7 +21,7 @@ import { readable, webReadable } from './streams.ts';
  *
  * @typeParam A - The typed array; a run of records is a `Uint8Array`.
  */
-export class ElementReceiver<A extends ElementArray = ElementArray> extends ReceivingEnd {
+export class ElementReceiver<A extends ElementArray = ElementArray> extends SliceReceiver<A> {
   /** Bytes of an element. */
   readonly elementBytes: number;
   readonly #View: ElementArrayType;
@@ -74,7 +74,7 @@ export class ElementReceiver<A extends ElementArray = ElementArray> extends Rece
   }
 
   /** Everything received and not consumed, oldest element first; length 0 if there is nothing. */
-  content(): A {
+  override content(): A {
     this.checkOpen();
     this.refresh();
     return new this.#View(
@@ -89,57 +89,13 @@ export class ElementReceiver<A extends ElementArray = ElementArray> extends Rece
    *
    * @throws {RangeError} `ERR_OUT_OF_RANGE` if there is less content; nothing changes then.
    */
-  consume(count: number): void {
+  override consume(count: number): void {
     this.checkOpen();
     if (count > this.#seen()) this.refresh();
     if (!(Number.isInteger(count) && count >= 0 && count <= this.#seen())) {
       throw outOfRange('count', `an integer from 0 to ${this.#seen()}`, count);
     }
     if (count > 0) this.release(count * this.elementBytes);
-  }
-
-  /**
-   * Lets `take` look at the content, as one slice, and consumes as many elements as it returns. If it
-   * throws, nothing is consumed. Without content it is not called.
-   *
-   * @returns The number of elements consumed.
-   */
-  receive(take: (content: A) => number): number {
-    const content = this.content();
-    if (content.length === 0) return 0;
-    const count = take(content);
-    this.consume(count);
-    return count;
-  }
-
-  /**
-   * Resolves with true once at least `minimum` elements are there, or fewer when the sender has
-   * ended; with false when nothing is left. Errors are those of {@link Receiver.whenReadable}.
-   */
-  whenReadable(minimum: number = 1, options?: WaitOptions): Promise<boolean> {
-    return this.wait(minimum, options);
-  }
-
-  /** Blocks this thread as `whenReadable()` waits; false also after the time-out. For workers. */
-  waitReadable(minimum: number = 1, options?: BlockOptions): boolean {
-    return this.block(minimum, options);
-  }
-
-  /**
-   * What is there, piece by piece, to the end of the stream. A piece is a view of the ring, which is
-   * consumed when the next one is asked for; copy what you want to keep.
-   *
-   * @yields Pieces of content, in order.
-   */
-  async *[Symbol.asyncIterator](): AsyncGenerator<A, void, undefined> {
-    while (await this.whenReadable()) {
-      const content = this.content();
-      try {
-        yield content;
-      } finally {
-        if (!this.closed) this.consume(content.length / this.#width);
-      }
-    }
   }
 
   /** A Node stream in object mode: each chunk is an array of elements, copied out of the ring. */

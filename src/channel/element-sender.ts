@@ -7,16 +7,15 @@ import { AnnulusError, checkInteger, invalidArgType, outOfRange } from '../sys/e
 import type { EndDescriptors } from './descriptors.ts';
 import { elementView } from './elements.ts';
 import type { ElementArray, ElementArrayType } from './elements.ts';
-import type { BlockOptions, WaitOptions } from './end.ts';
+import type { WaitOptions } from './end.ts';
 import { attachEnd, checkMode, endFromStdio } from './handle.ts';
 import type { ChannelHandle } from './handle.ts';
 import { MODE } from './layout.ts';
 import { corrupt } from './memory.ts';
 import type { ChannelMemory } from './memory.ts';
-import { channelFull, SendingEnd } from './sending.ts';
 import type { SenderOptions } from './sending.ts';
+import { SliceSender } from './slices.ts';
 import { webWritable, writable } from './streams.ts';
-import { WriteLine } from './write-line.ts';
 
 /**
  * Writes elements into the channel's memory and hands them over: as {@link Sender} does, but counting
@@ -24,13 +23,12 @@ import { WriteLine } from './write-line.ts';
  *
  * @typeParam A - The typed array.
  */
-export class ElementSender<A extends ElementArray = ElementArray> extends SendingEnd {
+export class ElementSender<A extends ElementArray = ElementArray> extends SliceSender<A> {
   /** Bytes of an element. */
   readonly elementBytes: number;
   readonly #View: ElementArrayType;
   /** Members of a view that one element has. */
   readonly #width: number;
-  readonly #line: WriteLine<A>;
   #stream: Writable | undefined;
 
   /** @internal Use `channel.sender`, {@link ElementSender.attach} or {@link ElementSender.fromStdio}. */
@@ -39,14 +37,10 @@ export class ElementSender<A extends ElementArray = ElementArray> extends Sendin
     const { kind, unit } = memory.format;
     const view = elementView(kind, unit);
     if (view === undefined) throw corrupt(`its elements are of kind ${kind} and ${unit} bytes`);
-    super(memory, fds, options, 0);
+    super(memory, fds, options);
     this.elementBytes = unit;
     this.#View = view.View;
     this.#width = view.width;
-    this.#line = new WriteLine(
-      (array) => this.#store(array),
-      (_array, wait) => this.wait(1, wait),
-    );
   }
 
   /** Attaches in another thread of the same process, by a handle that came through `postMessage`. */
@@ -84,7 +78,7 @@ export class ElementSender<A extends ElementArray = ElementArray> extends Sendin
    * @throws {AnnulusError} `ERR_ANNULUS_PEER_CLOSED` or `ERR_ANNULUS_PEER_DIED` if there is no space
    *   and nobody to make any.
    */
-  claim(count?: number): A | null {
+  override claim(count?: number): A | null {
     this.checkOpen();
     const { capacity } = this;
     if (count !== undefined && !(Number.isInteger(count) && count > 0 && count <= capacity)) {
@@ -108,7 +102,7 @@ export class ElementSender<A extends ElementArray = ElementArray> extends Sendin
    *
    * @throws {AnnulusError} `ERR_ANNULUS_CLAIM` for more than is claimed; `ERR_ANNULUS_PEER_CLOSED`.
    */
-  commit(count: number = this.claimed / this.elementBytes): void {
+  override commit(count: number = this.claimed / this.elementBytes): void {
     this.checkOpen();
     const bytes = count * this.elementBytes;
     if (!(Number.isInteger(count) && count >= 0 && bytes <= this.claimed)) {
@@ -123,30 +117,6 @@ export class ElementSender<A extends ElementArray = ElementArray> extends Sendin
     this.advance(bytes);
   }
 
-  /** Gives up what is claimed. */
-  abort(): void {
-    this.claimed = 0;
-  }
-
-  /**
-   * Lets `fill` write into the free space, as one slice, and sends as many elements as it returns. If
-   * it throws, nothing is sent. Without free space it is not called.
-   *
-   * @returns The number of elements sent.
-   */
-  send(fill: (free: A) => number): number {
-    const view = this.claim();
-    if (view === null) return 0;
-    let count = 0;
-    try {
-      count = fill(view);
-      this.commit(count);
-    } finally {
-      this.claimed = 0;
-    }
-    return count;
-  }
-
   /**
    * Copies all elements of `array` into the channel, in pieces if they do not fit at once. Of records
    * it takes whole ones.
@@ -159,22 +129,7 @@ export class ElementSender<A extends ElementArray = ElementArray> extends Sendin
     if (!(array instanceof this.#View) || array.byteLength % this.elementBytes !== 0) {
       throw invalidArgType('array', `a ${this.#View.name} of whole elements`, array);
     }
-    if (this.whenFull !== 'block' && !this.#fits(array.byteLength)) {
-      if (this.whenFull === 'fail') throw channelFull(array.byteLength, this.freeNow());
-      this.countDropped();
-      return undefined;
-    }
-    return this.#line.write(array, options);
-  }
-
-  /** Resolves once there is room for at least `minimum` elements. Rejects if the receiver is gone. */
-  async whenWritable(minimum: number = 1, options?: WaitOptions): Promise<void> {
-    await this.wait(minimum, options);
-  }
-
-  /** Blocks this thread as `whenWritable()` waits; false after the time-out. For worker threads. */
-  waitWritable(minimum: number = 1, options?: BlockOptions): boolean {
-    return this.block(minimum, options);
+    return this.writeAll(array, options);
   }
 
   /** A Node stream in object mode: each chunk is an array of elements. */
@@ -194,12 +149,8 @@ export class ElementSender<A extends ElementArray = ElementArray> extends Sendin
     return minimum * this.elementBytes;
   }
 
-  #fits(bytes: number): boolean {
-    return bytes <= this.ringBytes && this.#line.length === 0 && this.reserve(bytes) !== -1;
-  }
-
-  /** Copies the elements there is room for; what is left of them, undefined if none. */
-  #store(array: A): A | undefined {
+  /** @internal Copies the elements there is room for; what is left of them, undefined if none. */
+  protected override copyIn(array: A): A | undefined {
     // One that has waited may find the channel closed.
     this.checkOpen();
     const { buffer } = array;

@@ -46,6 +46,7 @@ export { Receiver } from './receiver.ts';
 export type { ReceivingEnd } from './receiving.ts';
 export { Sender } from './sender.ts';
 export type { SenderOptions, SendingEnd, WhenFull } from './sending.ts';
+export type { SliceReceiver, SliceSender } from './slices.ts';
 export type { Waiting } from './spinner.ts';
 export { waitAny, whenAny } from './wait-any.ts';
 export { loopWaiter } from './waiter.ts';

@@ -138,11 +138,6 @@ export class MessageSender<T = Uint8Array> extends SendingEnd {
     this.#finishFrame(this.#claimedAt, bytes);
   }
 
-  /** Gives up what is claimed. */
-  abort(): void {
-    this.claimed = 0;
-  }
-
   /** Writes a message if there is room for it now; whether there was. */
   tryWrite(message: T): boolean {
     this.checkOpen();

@@ -5,12 +5,12 @@ import type { Readable } from 'node:stream';
 
 import { checkInteger, outOfRange } from '../sys/errors.ts';
 import type { EndDescriptors } from './descriptors.ts';
-import type { BlockOptions, EndOptions, WaitOptions } from './end.ts';
+import type { EndOptions } from './end.ts';
 import { attachEnd, checkMode, endFromStdio } from './handle.ts';
 import type { ChannelHandle } from './handle.ts';
 import { MODE } from './layout.ts';
 import type { ChannelMemory } from './memory.ts';
-import { ReceivingEnd } from './receiving.ts';
+import { SliceReceiver } from './slices.ts';
 import { readable, webReadable } from './streams.ts';
 
 /**
@@ -18,7 +18,7 @@ import { readable, webReadable } from './streams.ts';
  *
  * Receiving costs two atomic operations: the tail is loaded, the head is exchanged.
  */
-export class Receiver extends ReceivingEnd {
+export class Receiver extends SliceReceiver<Uint8Array> {
   #stream: Readable | undefined;
 
   /** @internal Use `channel.receiver`, {@link Receiver.attach} or {@link Receiver.fromStdio}. */
@@ -50,7 +50,7 @@ export class Receiver extends ReceivingEnd {
   }
 
   /** Everything received and not consumed, oldest byte first; length 0 if there is nothing. */
-  content(): Uint8Array {
+  override content(): Uint8Array {
     this.checkOpen();
     this.refresh();
     return new Uint8Array(this.shared.buffer, this.place(), this.seen());
@@ -61,64 +61,13 @@ export class Receiver extends ReceivingEnd {
    *
    * @throws {RangeError} `ERR_OUT_OF_RANGE` if there is less content; nothing changes then.
    */
-  consume(count: number): void {
+  override consume(count: number): void {
     this.checkOpen();
     if (count > this.seen()) this.refresh();
     if (!(Number.isInteger(count) && count >= 0 && count <= this.seen())) {
       throw outOfRange('count', `an integer from 0 to ${this.seen()}`, count);
     }
     if (count > 0) this.release(count);
-  }
-
-  /**
-   * Lets `take` look at the content, as one slice, and consumes as many bytes as it returns. If it
-   * throws, nothing is consumed. Without content it is not called.
-   *
-   * @returns The number of bytes consumed.
-   */
-  receive(take: (content: Uint8Array) => number): number {
-    const content = this.content();
-    if (content.length === 0) return 0;
-    const count = take(content);
-    this.consume(count);
-    return count;
-  }
-
-  /**
-   * Resolves with true once at least `minimum` bytes are there, or fewer when the sender has ended;
-   * with false when it has ended and nothing is left. Over memory that is not mirrored, also when
-   * fewer are there and end with the memory.
-   *
-   * @throws {AnnulusError} `ERR_ANNULUS_PEER_DIED` or `ERR_ANNULUS_PEER_CLOSED`, once everything that was
-   *   committed before is consumed; `ERR_ANNULUS_CHANNEL_CORRUPT`.
-   */
-  whenReadable(minimum: number = 1, options?: WaitOptions): Promise<boolean> {
-    return this.wait(minimum, options);
-  }
-
-  /**
-   * Blocks this thread as `whenReadable()` waits; false also after the time-out. For worker threads:
-   * on the main thread it stops the event loop.
-   */
-  waitReadable(minimum: number = 1, options?: BlockOptions): boolean {
-    return this.block(minimum, options);
-  }
-
-  /**
-   * What is there, piece by piece, to the end of the stream. A piece is a view of the ring, which is
-   * consumed when the next one is asked for; copy what you want to keep.
-   *
-   * @yields Pieces of content, in order.
-   */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    while (await this.whenReadable()) {
-      const content = this.content();
-      try {
-        yield content;
-      } finally {
-        if (!this.closed) this.consume(content.length);
-      }
-    }
   }
 
   /** A Node stream of copies of what is received; it closes the channel when it is destroyed. */

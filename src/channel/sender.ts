@@ -5,33 +5,27 @@ import type { Writable } from 'node:stream';
 
 import { AnnulusError, checkInteger, invalidArgType, outOfRange } from '../sys/errors.ts';
 import type { EndDescriptors } from './descriptors.ts';
-import type { BlockOptions, WaitOptions } from './end.ts';
+import type { WaitOptions } from './end.ts';
 import { attachEnd, checkMode, endFromStdio } from './handle.ts';
 import type { ChannelHandle } from './handle.ts';
 import { MODE } from './layout.ts';
 import type { ChannelMemory } from './memory.ts';
-import { channelFull, SendingEnd } from './sending.ts';
 import type { SenderOptions } from './sending.ts';
+import { SliceSender } from './slices.ts';
 import { webWritable, writable } from './streams.ts';
-import { WriteLine } from './write-line.ts';
 
 /**
  * Writes bytes into the channel's memory and hands them over. Every claim is one contiguous slice.
  *
  * A commit costs one atomic operation, and one more when the space last seen is used up.
  */
-export class Sender extends SendingEnd {
-  readonly #line: WriteLine<Uint8Array>;
+export class Sender extends SliceSender<Uint8Array> {
   #stream: Writable | undefined;
 
   /** @internal Use `channel.sender`, {@link Sender.attach} or {@link Sender.fromStdio}. */
   constructor(memory: ChannelMemory, fds: EndDescriptors, options?: SenderOptions) {
     checkMode(memory, MODE.BYTES, 'Sender');
-    super(memory, fds, options, 0);
-    this.#line = new WriteLine(
-      (bytes) => this.#store(bytes),
-      (_bytes, wait) => this.wait(1, wait),
-    );
+    super(memory, fds, options);
   }
 
   /** Attaches in another thread of the same process, by a handle that came through `postMessage`. */
@@ -63,7 +57,7 @@ export class Sender extends SendingEnd {
    * @throws {AnnulusError} `ERR_ANNULUS_PEER_CLOSED` or `ERR_ANNULUS_PEER_DIED` if there is no space
    *   and nobody to make any.
    */
-  claim(count?: number): Uint8Array | null {
+  override claim(count?: number): Uint8Array | null {
     this.checkOpen();
     if (count !== undefined && !(Number.isInteger(count) && count > 0 && count <= this.ringBytes)) {
       throw outOfRange('count', `an integer from 1 to ${this.ringBytes}`, count);
@@ -86,7 +80,7 @@ export class Sender extends SendingEnd {
    * @throws {AnnulusError} `ERR_ANNULUS_CLAIM` for more than is claimed; `ERR_ANNULUS_PEER_CLOSED` if
    *   the receiver was closed: the bytes are then lost to nobody.
    */
-  commit(count: number = this.claimed): void {
+  override commit(count: number = this.claimed): void {
     this.checkOpen();
     if (!(Number.isInteger(count) && count >= 0 && count <= this.claimed)) {
       throw new AnnulusError(
@@ -100,30 +94,6 @@ export class Sender extends SendingEnd {
     this.advance(count);
   }
 
-  /** Gives up what is claimed. */
-  abort(): void {
-    this.claimed = 0;
-  }
-
-  /**
-   * Lets `fill` write into the free space, as one slice, and sends as many bytes as it returns. If
-   * it throws, nothing is sent. Without free space it is not called.
-   *
-   * @returns The number of bytes sent.
-   */
-  send(fill: (free: Uint8Array) => number): number {
-    const view = this.claim();
-    if (view === null) return 0;
-    let count = 0;
-    try {
-      count = fill(view);
-      this.commit(count);
-    } finally {
-      this.claimed = 0;
-    }
-    return count;
-  }
-
   /**
    * Copies all of `bytes` into the channel, in pieces if they do not fit at once.
    *
@@ -134,25 +104,7 @@ export class Sender extends SendingEnd {
   write(bytes: Uint8Array, options?: WaitOptions): Promise<void> | undefined {
     this.checkOpen();
     if (!(bytes instanceof Uint8Array)) throw invalidArgType('bytes', 'a Uint8Array', bytes);
-    if (this.whenFull !== 'block' && !this.#fits(bytes.byteLength)) {
-      if (this.whenFull === 'fail') throw channelFull(bytes.byteLength, this.freeNow());
-      this.countDropped();
-      return undefined;
-    }
-    return this.#line.write(bytes, options);
-  }
-
-  /** Resolves once at least `minimum` bytes are free. Rejects if the receiver is gone. */
-  async whenWritable(minimum: number = 1, options?: WaitOptions): Promise<void> {
-    await this.wait(minimum, options);
-  }
-
-  /**
-   * Blocks this thread until at least `minimum` bytes are free; false after the time-out. For worker
-   * threads: on the main thread it stops the event loop.
-   */
-  waitWritable(minimum: number = 1, options?: BlockOptions): boolean {
-    return this.block(minimum, options);
+    return this.writeAll(bytes, options);
   }
 
   /** A Node stream whose bytes go into the channel; ending it ends the channel. */
@@ -172,12 +124,8 @@ export class Sender extends SendingEnd {
     return minimum;
   }
 
-  #fits(bytes: number): boolean {
-    return bytes <= this.ringBytes && this.#line.length === 0 && this.reserve(bytes) !== -1;
-  }
-
-  /** Copies what there is room for; what is left of it, undefined if nothing. */
-  #store(bytes: Uint8Array): Uint8Array | undefined {
+  /** @internal Copies what there is room for; what is left of it, undefined if nothing. */
+  protected override copyIn(bytes: Uint8Array): Uint8Array | undefined {
     // One that has waited may find the channel closed.
     this.checkOpen();
     let left = bytes;

@@ -89,6 +89,11 @@ export abstract class SendingEnd extends End {
     return this.drops;
   }
 
+  /** Gives up what is claimed. */
+  abort(): void {
+    this.claimed = 0;
+  }
+
   /** Publishes what is written: the receiver sees it from now on. */
   flush(): void {
     this.checkOpen();

@@ -1,17 +1,14 @@
 /**
- * Descriptors a read has to wait on: pairs of sockets and named pipes, made to block, because a
+ * Descriptors a read has to wait on: pairs of sockets and pipes, made to block, because a
  * request on a non-blocking descriptor fails with EAGAIN instead of waiting.
  */
 
-import { execFileSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { closeSync, openSync } from 'node:fs';
 
 import { Proactor } from 'annulus/proactor';
 import { AF, probe, SOCK } from 'annulus/uring';
 
-import { socketpair, syscall } from '#src/sys/linux.js';
+import { pipe, socketpair, syscall } from '#src/sys/linux.js';
 
 const F_SETFL = 4;
 
@@ -25,25 +22,11 @@ export function blockingSockets(): [number, number] {
 
 /** A pipe open in both directions on one descriptor. */
 export function blockingPipe(): number {
-  return withNamedPipe((path) => openSync(path, 'r+'));
-}
-
-/** The two ends of a pipe, neither of which blocks. */
-export function openPipe(): { read: number; write: number } {
-  return withNamedPipe((path) => ({
-    read: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
-    write: openSync(path, constants.O_WRONLY | constants.O_NONBLOCK),
-  }));
-}
-
-function withNamedPipe<T>(open: (path: string) => T): T {
-  const folder = mkdtempSync(join(tmpdir(), 'annulus-pipe-'));
-  try {
-    execFileSync('mkfifo', [join(folder, 'pipe')]);
-    return open(join(folder, 'pipe'));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const ends = pipe();
+  // Opened anew by way of /proc, an end gets flags of its own.
+  const both = openSync(`/proc/self/fd/${ends[0]}`, 'r+');
+  closeAll(ends);
+  return both;
 }
 
 /** Closes several descriptors. */

@@ -10,6 +10,7 @@ import { describe, it } from 'node:test';
 
 import { Ring, SQE } from 'annulus/uring';
 
+import { without } from '../../support/skip.ts';
 import { finish, Folder, registers } from '../../support/uring.ts';
 
 /** Far above what the kernel takes to start a thread. */
@@ -81,7 +82,7 @@ describe('limits of workers', registers('REGISTER_IOWQ_MAX_WORKERS'), () => {
     }
   });
 
-  it('hazard 25: hold however many requests wait', () => {
+  it('hazard 25: hold however many requests wait', { skip: without('mkfifo') }, () => {
     using folder = new Folder();
     using ring = new Ring({ entries: 32 });
     execFileSync('mkfifo', [folder.at('pipe')]);

@@ -11,7 +11,7 @@ import { Channel } from 'annulus/channel';
 import { Region } from 'annulus/memory';
 import { Proactor } from 'annulus/proactor';
 import type { ChannelTransferOptions } from 'annulus/proactor';
-import { openPipe } from '../../support/pipes.js';
+import { pipe } from '#src/sys/linux.js';
 import { Folder, needs } from '../support/requests.js';
 
 const CAPACITY = 65_536;
@@ -128,30 +128,30 @@ describe('between files and channels', needs('WRITE'), () => {
 describe('between streams and channels', needs('WRITE'), () => {
   it('waits for a pipe that does not block, and for its reader', async () => {
     await using io = new Proactor();
-    const pipes = [openPipe(), openPipe()] as const;
+    const [inlet, outlet] = [pipe(), pipe()];
     const channel = Channel.create({ capacity: 4096 });
-    const filling = io.fillChannel(pipes[0].read, channel.sender);
-    const draining = io.drainChannel(channel.receiver, pipes[1].write);
+    const filling = io.fillChannel(inlet[0], channel.sender);
+    const draining = io.drainChannel(channel.receiver, outlet[1]);
     let got = 0;
     for (let sent = 0; sent < 300_000; sent += 20_000) {
-      writeSync(pipes[0].write, content, sent, 20_000);
+      writeSync(inlet[1], content, sent, 20_000);
       const memory = Buffer.alloc(20_000);
       let part = 0;
-      while (part < 20_000) part += await io.read(pipes[1].read, memory.subarray(part));
+      while (part < 20_000) part += await io.read(outlet[0], memory.subarray(part));
       assert.ok(memory.equals(content.subarray(got, got + 20_000)));
       got += 20_000;
     }
-    closeSync(pipes[0].write);
+    closeSync(inlet[1]);
     assert.equal(await filling, got);
     channel.sender.end();
     assert.equal(await draining, got);
-    for (const fd of [pipes[0].read, pipes[1].read, pipes[1].write]) closeSync(fd);
+    for (const fd of [inlet[0], outlet[0], outlet[1]]) closeSync(fd);
     channel.receiver.close();
   });
 
   it('is ended by a signal, and goes on where it was', async () => {
     await using io = new Proactor();
-    const { read, write } = openPipe();
+    const [read, write] = pipe();
     const { sender, receiver } = Channel.create({ capacity: 4096 });
     writeSync(write, 'before');
     const abort = new AbortController();

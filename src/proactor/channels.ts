@@ -11,9 +11,7 @@ import type { FixedBuffer, MemoryRange } from '../uring/index.ts';
 import type { Fd } from '../uring/descriptors.ts';
 import type { RequestOptions } from './attachment.ts';
 import { Flight } from './flight.ts';
-
-/** Bytes of one request: large enough to be efficient, small enough to stay in a cache. */
-const PIECE_BYTES_MAX = 256 * 1024;
+import { pieceLimits, rangeInMemory } from './pieces.ts';
 
 const POLLIN = 1;
 const POLLOUT = 4;
@@ -84,10 +82,11 @@ abstract class ChannelTransfer {
     this.length = length ?? Infinity;
     this.signal = options.signal;
     this.isStream = position === undefined;
-    // A quarter of the memory under way: the other side has room to work in meanwhile. What follows a
-    // piece of memory without a mirror may have to lie elsewhere, which shows once that has landed.
-    this.flight = new Flight(end.isMirrored ? end.capacity >> 2 : 0);
-    this.pieceBytes = Math.min(PIECE_BYTES_MAX, end.capacity >> 4);
+    const limits = pieceLimits(end.capacity);
+    this.pieceBytes = limits.pieceBytes;
+    // What follows a piece of memory without a mirror may have to lie elsewhere, which shows once that
+    // has landed.
+    this.flight = new Flight(end.isMirrored ? limits.flightBytes : 0);
   }
 
   /** Moves everything; resolves with the bytes moved. No request is under way any more after it. */
@@ -157,19 +156,12 @@ abstract class ChannelTransfer {
     if (buffer === undefined) {
       return io[direction](fd, view, { ...place, offset, signal });
     }
-    const { capacity, start } = this.inMemory(view, offset);
-    // A range that crosses the seam ends there: only one half of the mirror is registered.
-    const length = Math.min(view.length - offset, capacity - start);
-    const range = { ...place, offset: start, length, signal };
+    // Only one half of the mirror is registered.
+    const part = rangeInMemory(this.memory, view, offset, view.length - offset);
+    const range = { ...place, ...part, signal };
     return direction === 'read'
       ? io.readFixed(fd, buffer, range)
       : io.writeFixed(fd, buffer, range);
-  }
-
-  private inMemory(view: Uint8Array, offset: number): { capacity: number; start: number } {
-    const capacity = this.memory.length;
-    const start = view.byteOffset - this.memory.byteOffset + offset;
-    return { capacity, start: start >= capacity ? start - capacity : start };
   }
 }
 

@@ -7,7 +7,7 @@ import { MirroredRing } from '../../memory/index.ts';
 import { failed } from '../failure.ts';
 import type { FileIo } from './file-io.ts';
 import { Flight } from '../../proactor/flight.ts';
-import { pieceLimits } from './limits.ts';
+import { pieceLimits } from '../../proactor/pieces.ts';
 import { OpenAhead } from './open-ahead.ts';
 
 /** Memory of its own, so that nothing of what was sent can be in it. */

@@ -3,6 +3,7 @@
  * where the kernel lets us, as plain requests on the same memory where it does not.
  */
 import type { FixedBuffer } from '../../uring/index.ts';
+import { rangeInMemory } from '../../proactor/pieces.ts';
 import { codeOf } from '../failure.ts';
 import { lockLimit } from './file-io.ts';
 import type { FileIo } from './file-io.ts';
@@ -85,9 +86,6 @@ export class Transfer {
     view: Uint8Array,
     range: { offset: number; length: number; position: number },
   ): { offset: number; length: number; position: number } {
-    const capacity = this.#memory.length;
-    const start = view.byteOffset - this.#memory.byteOffset + range.offset;
-    const offset = start >= capacity ? start - capacity : start;
-    return { ...range, offset, length: Math.min(range.length, capacity - offset) };
+    return { ...range, ...rangeInMemory(this.#memory, view, range.offset, range.length) };
   }
 }

@@ -8,11 +8,11 @@ import { join } from 'node:path';
 
 import type { Receiver } from '../../channel/index.ts';
 import { Flight } from '../../proactor/flight.ts';
+import { pieceLimits } from '../../proactor/pieces.ts';
 import { failed } from '../failure.ts';
 import type { FileIo } from './file-io.ts';
 import { decodeHeader, FIXED_BYTES, KIND, wholeHeaderBytes } from './frame.ts';
 import type { Header } from './frame.ts';
-import { pieceLimits } from './limits.ts';
 import { Transfer } from './transfer.ts';
 import type { TransferMode } from './transfer.ts';
 

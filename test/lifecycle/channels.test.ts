@@ -87,8 +87,9 @@ describe('annulus channels', () => {
     async () => {
       using channel = Channel.create({ capacity: 4096 });
       const command = cliCommand(['channels', ...INTERVAL]).map((word) => `'${word}'`);
-      // script(1) makes the terminal, and passes on the exit code.
-      const child = spawn('script', ['-qec', command.join(' '), '/dev/null'], {
+      // script(1) makes the terminal, and passes on the exit code. `exec`: of some shells the command would be
+      // a child, and Ctrl-C would end the shell as well, by its own exit code.
+      const child = spawn('script', ['-qec', `exec ${command.join(' ')}`, '/dev/null'], {
         stdio: ['pipe', 'pipe', 'inherit'],
       });
       let stdout = '';

@@ -46,7 +46,7 @@ export class Region {
     this.#buffer = mapping.buffer;
     this.bytes = new Uint8Array(mapping.buffer);
     this.address = mapping.address;
-    this.slot = mapping.slot;
+    this.slot = mapping.slot | 0; // the shim's numbers are doubles, which V8 would keep on the heap
     this.mappingId = mapping.id;
     (mapping.buffer as RegionBuffer)[REGION] = this;
   }

@@ -1,9 +1,10 @@
 /**
  * The completion queue: reaping completions in place.
  */
-import { CONTROL } from '../sys/native.ts';
+import { CONTROL, DOOMED } from '../sys/native.ts';
 import { CQE, SETUP, SQ } from '../sys/abi.ts';
 import { syscall } from '../sys/linux.ts';
+import { pins } from '../memory/pins.ts';
 import { SKIPPED, YIELDS_FD } from './holds.ts';
 import type { Holds } from './holds.ts';
 import { NOTICE } from './notices.ts';
@@ -20,6 +21,9 @@ const NOTHING: number = SKIPPED;
 const UNSURE: number = NOTICE;
 const F_SKIP: number = CQE.F_SKIP;
 const F_32: number = CQE.F_32;
+const LAST_USE: number = DOOMED;
+/** Below this a hold is a region slot without any mark: holds.ts. */
+const LOWEST_MARK = 1 << 26;
 
 /** Where the flags of a completion are, and the further words of a wide one. */
 const FLAGS = 3;
@@ -37,6 +41,7 @@ export class CompletionQueue {
   deaf = false;
   private readonly control: Int32Array;
   private readonly holds: Holds;
+  private readonly pinWords: Int32Array;
   private words!: Int32Array;
   private mask!: number;
   private shift!: number;
@@ -55,6 +60,7 @@ export class CompletionQueue {
   constructor(memory: RingMemory, words: Int32Array, control: Int32Array, holds: Holds) {
     this.control = control;
     this.holds = holds;
+    this.pinWords = pins();
     this.map(memory, words);
     this.head = Atomics.load(words, this.headIndex);
     this.ended = control[ENDED]!;
@@ -135,7 +141,7 @@ export class CompletionQueue {
    * entered: if that throws, the ones before it and itself are consumed, and the error passes on.
    */
   drain(callback: CompletionCallback): number {
-    const { words, holds } = this;
+    const { words, holds, pinWords } = this;
     // As integers, which V8 then keeps in registers.
     const entriesAt = this.entriesAt | 0;
     const mask = this.mask | 0;
@@ -168,6 +174,12 @@ export class CompletionQueue {
         } else if ((flags & F_MORE) === 0) {
           if (hold === 0) {
             this.ended = (this.ended + 1) | 0;
+          } else if (hold < LOWEST_MARK) {
+            this.ended = (this.ended + 1) | 0;
+            // What `release()` would do for a plain region, which nearly every hold is.
+            const left = (pinWords[hold]! - 1) | 0;
+            if (left === LAST_USE) holds.release(hold);
+            else pinWords[hold] = left;
           } else if ((hold & UNSURE) !== 0) {
             if (this.endUnsure(hold, flags)) {
               reaped = (reaped - 1) | 0;

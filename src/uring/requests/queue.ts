@@ -282,16 +282,7 @@ export abstract class RequestQueue {
       start += offset;
       length = wanted;
     }
-    const head = typeof fd === 'number' ? op : op | FIXED_FILE;
-    const descriptor = this.descriptor(fd);
-    const slot = region.slot;
-    const at = this.put(head, descriptor, position, 0, length, opFlags, token, slot);
-    // Stored here: where V8 does not inline put(), an address for an argument costs 16 bytes of heap.
-    const address = region.address + start;
-    this.words[(at + ADDR_LOW) | 0] = address | 0;
-    this.words[(at + ADDR_HIGH) | 0] = (address * PER_TWO_32) | 0;
-    this.pinWords[slot] = this.pinWords[slot]! + 1;
-    return slot;
+    return this.putTransfer(op, fd, position, region, start, length, opFlags, token, 0);
   }
 
   /** @internal A request on registered memory. */
@@ -315,15 +306,42 @@ export abstract class RequestQueue {
       start += offset;
       length = wanted;
     }
+    const { region, index } = buffer;
+    return this.putTransfer(op, fd, position, region, start, length, opFlags, token, index);
+  }
+
+  /** Fills one entry that moves `length` bytes of a region, from `start` on, and pins the region. */
+  private putTransfer(
+    op: number,
+    fd: Fd,
+    position: number,
+    region: Region,
+    start: number,
+    length: number,
+    opFlags: number,
+    token: number,
+    bufferIndex: number,
+  ): number {
     const head = typeof fd === 'number' ? op : op | FIXED_FILE;
     const descriptor = this.descriptor(fd);
-    const region = buffer.region;
     const slot = region.slot;
-    const at = this.put(head, descriptor, position, 0, length, opFlags, token, slot);
+    const at = this.claim();
+    const words = this.words;
+    // Computed here: where V8 does not inline a function, an address for an argument costs 16 bytes of heap.
     const address = region.address + start;
-    this.words[(at + ADDR_LOW) | 0] = address | 0;
-    this.words[(at + ADDR_HIGH) | 0] = (address * PER_TWO_32) | 0;
-    this.words[(at + BUF_INDEX) | 0] = buffer.index;
+    // `| 0` of what is an integer already tells V8 so: it would take it for a double, and convert it.
+    const low = position | 0;
+    words[at] = head | 0;
+    words[(at + FD) | 0] = descriptor;
+    words[(at + OFF_LOW) | 0] = low;
+    words[(at + OFF_HIGH) | 0] = low === position ? low >> 31 : (position * PER_TWO_32) | 0;
+    words[(at + ADDR_LOW) | 0] = address | 0;
+    words[(at + ADDR_HIGH) | 0] = (address * PER_TWO_32) | 0;
+    words[(at + LEN) | 0] = length | 0;
+    words[(at + OP_FLAGS) | 0] = opFlags | 0;
+    words[(at + USER_DATA_LOW) | 0] = token | 0;
+    words[(at + USER_DATA_HIGH) | 0] = slot;
+    words[(at + BUF_INDEX) | 0] = bufferIndex;
     this.pinWords[slot] = this.pinWords[slot]! + 1;
     return slot;
   }

@@ -38,8 +38,8 @@ interface Candidate {
 /**
  * Measures all subjects of `benchmark` in one placement.
  *
- * Rounds interleave the subjects (A B C A B C), so that what changes on the machine in the meantime
- * (clock rate, page cache, a neighbour) meets all of them.
+ * Rounds interleave the subjects (A B C C B A), so that what changes on the machine in the meantime
+ * (clock rate, page cache, a neighbour) meets all of them, and none is always the first.
  */
 export async function runCase(
   benchmark: BenchmarkCase,
@@ -52,8 +52,9 @@ export async function runCase(
   const candidates = benchmark.subjects.map((subject) =>
     prepare(subject, cpus, commonOptions(benchmark, cpus, session)),
   );
-  for (let round = 0; round < session.rounds; round++) {
-    for (const candidate of candidates) {
+  const rounds = session.rounds * (benchmark.turns ?? 1);
+  for (let round = 0; round < rounds; round++) {
+    for (const candidate of round % 2 === 0 ? candidates : candidates.toReversed()) {
       const { name } = candidate.subject;
       session.progress(`${benchmark.name} ${placement}, round ${round + 1}: ${name}`);
       candidate.runs.push(await runOnce(candidate, benchmark, session));

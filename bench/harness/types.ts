@@ -78,6 +78,11 @@ export interface BenchmarkCase {
   readonly readsDataFile?: boolean;
   /** Length of the timed window, where the default is too short or too long. */
   readonly windowSeconds?: number;
+  /**
+   * How many times as many rounds the case takes: where processes that run the same program differ
+   * more than what is to be told apart.
+   */
+  readonly turns?: number;
   readonly gates?: readonly Gate[];
   /** What is promised of the CPU time of a unit. */
   readonly cpuGates?: readonly Gate[];

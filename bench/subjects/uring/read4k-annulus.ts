@@ -6,7 +6,7 @@
 
 import { openSync } from 'node:fs';
 import { Region } from 'annulus/memory';
-import type { CompletionCallback, FixedBuffer } from 'annulus/uring';
+import type { FixedBuffer } from 'annulus/uring';
 import { Meter } from '../support/meter.ts';
 import { numberOption, textOption } from '../support/options.ts';
 import {
@@ -23,6 +23,9 @@ import { flagsOf, openPolledRing, openRing } from '../support/ring.ts';
 const pageBytes: number = PAGE_BYTES;
 const orderMask: number = ORDER_LENGTH - 1;
 const matches: typeof pageMatches = pageMatches;
+const matchesFully: typeof pageMatchesFully = pageMatchesFully;
+/** Pages compared word by word before only both ends are looked at, as in the C peer. */
+const thorough = 4_096;
 
 const depth = numberOption('depth');
 const fixed = numberOption('fixed', 0) === 1;
@@ -41,22 +44,18 @@ const progress = { next: 0 };
 /** The token is the slot, and slot `n` of this batch reads page `next + n` of the order. */
 function onCompletion(slot: number, result: number): void {
   if (result !== pageBytes) throw new Error(`read returned ${result}, expected ${pageBytes}`);
-  const page = order[(progress.next + slot) & orderMask] as number;
-  if (!matches(words, slot << 10, page)) throw wrongPage(slot, page);
-}
-
-/** For the first thousands of pages, which are compared word by word. */
-function onFirstCompletion(slot: number, result: number): void {
-  onCompletion(slot, result);
-  const page = order[(progress.next + slot) & orderMask] as number;
-  if (!pageMatchesFully(words, slot << 10, page)) throw wrongPage(slot, page);
+  const { next } = progress;
+  const page = order[(next + slot) & orderMask] as number;
+  const right =
+    next < thorough ? matchesFully(words, slot << 10, page) : matches(words, slot << 10, page);
+  if (!right) throw wrongPage(slot, page);
 }
 
 function wrongPage(slot: number, page: number): Error {
   return new Error(`slot ${slot} does not hold page ${page}`);
 }
 
-function runBatch(check: CompletionCallback): void {
+function runBatch(): void {
   const { next } = progress;
   for (let slot = 0; slot < depth; slot++) {
     range.offset = slot << 12;
@@ -66,12 +65,12 @@ function runBatch(check: CompletionCallback): void {
   }
   if (polled) ring.submit();
   else ring.submitAndWait(depth);
-  for (let reaped = 0; reaped < depth;) reaped += ring.drain(check);
-  progress.next = (next + depth) | 0;
+  for (let reaped = 0; reaped < depth;) reaped += ring.drain(onCompletion);
+  progress.next = next + depth;
 }
 
-while (progress.next < 4_096) runBatch(onFirstCompletion);
-do runBatch(onCompletion);
+while (progress.next < thorough) runBatch();
+do runBatch();
 while (meter.tick(depth));
 
 const flags = flagsOf(ring);

@@ -36,6 +36,8 @@ const USER_DATA_LOW: number = W.USER_DATA_LOW;
 const USER_DATA_HIGH: number = W.USER_DATA_HIGH;
 const BUF_INDEX: number = W.BUF_INDEX;
 
+const { isSafeInteger } = Number;
+
 /** Largest `token`: stays a small integer in V8, so passing it around allocates nothing. */
 export const MAX_TOKEN: number = 2 ** 31 - 1;
 
@@ -59,8 +61,8 @@ export abstract class RequestQueue {
   protected readonly control: Int32Array;
   /** @internal Tail up to which entries are filled; modulo 2^32. */
   protected tail: number;
-  /** @internal The kernel's head as last seen. */
-  protected headSeen: number;
+  /** Tail at which the queue is full, as far as the kernel's head was last seen; modulo 2^32. */
+  private limit!: number;
   /** Where the tail is stored: the control block, or words the pump does not look at. */
   private tailWords: Int32Array;
   private readonly supported: Uint8Array;
@@ -75,8 +77,6 @@ export abstract class RequestQueue {
   private tailIndex!: number;
   private dirty!: Uint8Array;
   private dirtyCount = 0;
-  /** @internal First word of the entry claimed last. */
-  protected lastEntry = 0;
   /** @internal Whether the memory of the queues is gone. */
   protected retired = false;
   /** @internal Hold bit of requests that complete more than once; 0 where nobody needs to know. */
@@ -108,7 +108,6 @@ export abstract class RequestQueue {
       this.dirty[i & this.mask] = 1;
       this.dirtyCount++;
     }
-    this.lastEntry = ((this.tail - 1) & this.mask) * stride;
     this.headSeen = head;
   }
 
@@ -125,6 +124,21 @@ export abstract class RequestQueue {
     this.dirty = new Uint8Array(memory.sqEntries);
     this.dirtyCount = 0;
     if ((memory.flags & SETUP.NO_SQARRAY) === 0) this.fillIndexArray();
+  }
+
+  /** @internal The kernel's head as last seen. */
+  protected get headSeen(): number {
+    return (this.limit - this.capacity) | 0;
+  }
+
+  /** @internal */
+  protected set headSeen(head: number) {
+    this.limit = (head + this.capacity) | 0;
+  }
+
+  /** @internal First word of the entry claimed last. */
+  protected get lastEntry(): number {
+    return ((this.tail - 1) & this.mask) << this.shift;
   }
 
   /** Entries that can be prepared before the next `submit()`. */
@@ -222,16 +236,16 @@ export abstract class RequestQueue {
     const at = this.claim();
     const words = this.words;
     words[at] = head;
-    words[(at + FD) | 0] = fd;
-    words[(at + OFF_LOW) | 0] = position | 0;
-    words[(at + OFF_HIGH) | 0] = position < 0 ? -1 : (position * PER_TWO_32) | 0;
-    words[(at + ADDR_LOW) | 0] = address | 0;
-    words[(at + ADDR_HIGH) | 0] = (address * PER_TWO_32) | 0;
-    words[(at + LEN) | 0] = length | 0;
-    words[(at + OP_FLAGS) | 0] = opFlags;
-    words[(at + USER_DATA_LOW) | 0] = token;
-    words[(at + USER_DATA_HIGH) | 0] = hold;
-    words[(at + BUF_INDEX) | 0] = 0;
+    words[at | FD] = fd;
+    words[at | OFF_LOW] = position | 0;
+    words[at | OFF_HIGH] = position < 0 ? -1 : (position * PER_TWO_32) | 0;
+    words[at | ADDR_LOW] = address | 0;
+    words[at | ADDR_HIGH] = (address * PER_TWO_32) | 0;
+    words[at | LEN] = length | 0;
+    words[at | OP_FLAGS] = opFlags;
+    words[at | USER_DATA_LOW] = token;
+    words[at | USER_DATA_HIGH] = hold;
+    words[at | BUF_INDEX] = 0;
     return at;
   }
 
@@ -241,10 +255,10 @@ export abstract class RequestQueue {
     const at = this.claim();
     const words = this.words;
     words[at] = 0;
-    words[(at + OP_FLAGS) | 0] = 0;
-    words[(at + USER_DATA_LOW) | 0] = token;
-    words[(at + USER_DATA_HIGH) | 0] = 0;
-    words[(at + BUF_INDEX) | 0] = 0;
+    words[at | OP_FLAGS] = 0;
+    words[at | USER_DATA_LOW] = token;
+    words[at | USER_DATA_HIGH] = 0;
+    words[at | BUF_INDEX] = 0;
   }
 
   /**
@@ -332,17 +346,18 @@ export abstract class RequestQueue {
     // `| 0` of what is an integer already tells V8 so: it would take it for a double, and convert it.
     const low = position | 0;
     words[at] = head | 0;
-    words[(at + FD) | 0] = descriptor;
-    words[(at + OFF_LOW) | 0] = low;
-    words[(at + OFF_HIGH) | 0] = low === position ? low >> 31 : (position * PER_TWO_32) | 0;
-    words[(at + ADDR_LOW) | 0] = address | 0;
-    words[(at + ADDR_HIGH) | 0] = (address * PER_TWO_32) | 0;
-    words[(at + LEN) | 0] = length | 0;
-    words[(at + OP_FLAGS) | 0] = opFlags | 0;
-    words[(at + USER_DATA_LOW) | 0] = token | 0;
-    words[(at + USER_DATA_HIGH) | 0] = slot;
-    words[(at + BUF_INDEX) | 0] = bufferIndex;
-    this.pinWords[slot] = this.pinWords[slot]! + 1;
+    words[at | FD] = descriptor;
+    words[at | OFF_LOW] = low;
+    words[at | OFF_HIGH] = low === position ? low >> 31 : (position * PER_TWO_32) | 0;
+    words[at | ADDR_LOW] = address | 0;
+    words[at | ADDR_HIGH] = (address * PER_TWO_32) | 0;
+    words[at | LEN] = length | 0;
+    words[at | OP_FLAGS] = opFlags | 0;
+    words[at | USER_DATA_LOW] = token | 0;
+    words[at | USER_DATA_HIGH] = slot;
+    words[at | BUF_INDEX] = bufferIndex;
+    const { pinWords } = this;
+    pinWords[slot] = pinWords[slot]! + 1;
     return slot;
   }
 
@@ -404,8 +419,8 @@ export abstract class RequestQueue {
   /** @internal Has a request point to a cell; a number for an argument could cost heap. */
   protected pointTo(at: number, cell: Cell): void {
     const { address } = cell;
-    this.words[(at + ADDR_LOW) | 0] = address | 0;
-    this.words[(at + ADDR_HIGH) | 0] = (address * PER_TWO_32) | 0;
+    this.words[at | ADDR_LOW] = address | 0;
+    this.words[at | ADDR_HIGH] = (address * PER_TWO_32) | 0;
   }
 
   /** @internal ORs the I/O priority half-word, which some requests use for flags. */
@@ -416,9 +431,7 @@ export abstract class RequestQueue {
   /** @internal */
   protected checkToken(token: number): void {
     // A BigInt has no bits in common with numbers: it must not meet `|`.
-    if (typeof token !== 'number' || (token | 0) !== token || token < 0) {
-      checkInteger('token', token, 0, MAX_TOKEN);
-    }
+    if (typeof token !== 'number' || (token | 0) !== token || token < 0) refuseToken(token);
   }
 
   /**
@@ -434,7 +447,7 @@ export abstract class RequestQueue {
   /** @internal The number of a descriptor for the entry's fd word. */
   protected descriptor(fd: Fd): number {
     if (typeof fd === 'number') {
-      if ((fd | 0) !== fd || fd < 0) checkInteger('fd', fd, 0, MAX_TOKEN);
+      if ((fd | 0) !== fd || fd < 0) refuseFd(fd);
       return fd;
     }
     return this.files.slotOf(fd);
@@ -510,13 +523,12 @@ export abstract class RequestQueue {
 
   private claim(): number {
     const tail = this.tail;
-    if (((tail - this.headSeen) | 0) >= this.capacity) this.requireSpace();
+    if (tail === this.limit) this.requireSpace();
     const index = tail & this.mask;
     const at = index << this.shift;
     const next = (tail + 1) | 0;
     this.tail = next;
     this.tailWords[PREPARED] = next;
-    this.lastEntry = at;
     if (this.dirtyCount !== 0) this.wipe(index);
     return at;
   }
@@ -536,21 +548,30 @@ export abstract class RequestQueue {
   }
 }
 
+// V8 inlines small functions only, and counts the text: so what is rare is a function of its own.
+
 function checkRange(offset: number, length: number, available: number, position: number): void {
-  const sizes = offset >= 0 && length >= 0 && offset + length <= available;
-  if (!sizes || !Number.isSafeInteger(offset) || !Number.isSafeInteger(length)) {
-    throw outsideMemory(offset, length, available);
-  }
-  if (position < -1 || !Number.isSafeInteger(position)) {
-    throw outOfRange('position', 'an integer >= -1', position);
+  const right = offset >= 0 && length >= 0 && offset + length <= available && position >= -1;
+  if (!right || !isSafeInteger(offset) || !isSafeInteger(length) || !isSafeInteger(position)) {
+    throw badRange(offset, length, available, position);
   }
 }
 
-// By itself: V8 inlines small functions only, and counts the text.
-function outsideMemory(offset: number, length: number, available: number): Error {
+function badRange(offset: number, length: number, available: number, position: number): Error {
+  if (isSafeInteger(offset) && isSafeInteger(length) && offset >= 0 && length >= 0) {
+    if (offset + length <= available) return outOfRange('position', 'an integer >= -1', position);
+  }
   return outOfRange(
     'range',
     `inside the ${available} bytes of the memory`,
     `offset ${offset}, length ${length}`,
   );
+}
+
+function refuseToken(token: number): void {
+  checkInteger('token', token, 0, MAX_TOKEN);
+}
+
+function refuseFd(fd: number): void {
+  checkInteger('fd', fd, 0, MAX_TOKEN);
 }

@@ -15,8 +15,9 @@ const BATCH_BYTES = 1 << 14;
 /*
  * The loops are those of support/payload.ts, and here for three reasons, each worth a factor of up to two.
  * V8 compiles what is a constant of the module into them, but looks up imports at every use. The memory is
- * such a constant, so that its address and length are, too. And the number of a message comes from its
- * place: a counter carried from message to message is spilled, and waited for.
+ * such a constant, so that its address and length are, too. The number of a message comes from its place: a
+ * counter carried from message to message is spilled, and waited for. And both halves of a batch are gone
+ * through at the same time: the processor fetches two streams from the other's cache faster than one.
  */
 const pair = role === 'parent' ? startSender('sender', CAPACITY) : undefined;
 const receiver = pair?.receiver as Receiver;
@@ -45,15 +46,22 @@ function matches(start: number, sequence: number): boolean {
   return first === sequence && a + b + (c + numbers[start + 6]!) === numbers[start + 7];
 }
 
+function check(start: number, sequence: number): void {
+  if (!matches(start, sequence)) throw new Error(`message ${sequence} is wrong`);
+}
+
 function takeMessages(): number {
   if (receiver.length === 0) return 0;
   const content = receiver.content();
   const start = content.byteOffset >> 3;
   const end = start + (Math.min(content.length, BATCH_BYTES) >> 3);
   const base = next[0]! - (start >> 3);
-  for (let at = start; at < end; at += 8) {
-    if (!matches(at, base + (at >> 3))) throw new Error(`message ${base + (at >> 3)} is wrong`);
+  const half = ((end - start) >> 4) << 3;
+  for (let at = start; at < start + half; at += 8) {
+    check(at, base + (at >> 3));
+    check(at + half, base + ((at + half) >> 3));
   }
+  if (start + 2 * half < end) check(end - 8, base + (end >> 3) - 1);
   next[0] = base + (end >> 3);
   receiver.consume((end - start) << 3);
   return (end - start) >> 3;
@@ -65,7 +73,12 @@ function putMessages(): number {
   const start = free.byteOffset >> 3;
   const end = start + (Math.min(free.length, BATCH_BYTES) >> 3);
   const base = next[0]! - (start >> 3);
-  for (let at = start; at < end; at += 8) write(at, base + (at >> 3));
+  const half = ((end - start) >> 4) << 3;
+  for (let at = start; at < start + half; at += 8) {
+    write(at, base + (at >> 3));
+    write(at + half, base + ((at + half) >> 3));
+  }
+  if (start + 2 * half < end) write(end - 8, base + (end >> 3) - 1);
   next[0] = base + (end >> 3);
   sender.commit((end - start) << 3);
   return (end - start) >> 3;

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 
 import { checkInteger, outOfRange } from '../sys/errors.ts';
 import type { EndDescriptors } from './descriptors.ts';
-import { elementView } from './elements.ts';
+import { allElements, elementView, noNumbers } from './elements.ts';
 import type { ElementArray, ElementArrayType } from './elements.ts';
 import type { EndOptions } from './end.ts';
 import { attachEnd, checkMode, endFromStdio } from './handle.ts';
@@ -27,6 +27,10 @@ export class ElementReceiver<A extends ElementArray = ElementArray> extends Slic
   readonly #View: ElementArrayType;
   /** Members of a view that one element has. */
   readonly #width: number;
+  /** The memory from its first byte. */
+  readonly #all: ElementArray;
+  /** Bytes of a number, as a power of two: a division by a variable takes as long as all the rest. */
+  readonly #shift: number;
   #stream: Readable | undefined;
 
   /** @internal Use `channel.receiver`, {@link ElementReceiver.attach} or `fromStdio`. */
@@ -39,6 +43,8 @@ export class ElementReceiver<A extends ElementArray = ElementArray> extends Slic
     this.elementBytes = unit;
     this.#View = view.View;
     this.#width = view.width;
+    this.#all = allElements(memory.buffer, view);
+    this.#shift = 31 - Math.clz32(unit);
   }
 
   /** Attaches in another thread of the same process, by a handle that came through `postMessage`. */
@@ -98,6 +104,31 @@ export class ElementReceiver<A extends ElementArray = ElementArray> extends Slic
     if (count > 0) this.release(count * this.elementBytes);
   }
 
+  /**
+   * Looks at the oldest number: the quickest way to a single one, without a view. `consume(1)` gives its
+   * place back, perhaps after the answer to it is on its way.
+   *
+   * @returns The number, or undefined if nothing is there; `ended` says whether anything will be.
+   * @throws {Error} `ERR_INVALID_STATE` if the elements are records.
+   */
+  peek(): A[number] | undefined {
+    this.checkOpen();
+    const { elementBytes } = this;
+    if (this.#width !== 1) throw noNumbers();
+    if (this.seen() < elementBytes) {
+      this.refresh();
+      if (this.seen() < elementBytes) return undefined;
+    }
+    return this.#all[this.#checkedPlace() >> this.#shift];
+  }
+
+  /** Takes the oldest number, as `peek()` and `consume(1)` do. */
+  shift(): A[number] | undefined {
+    const element = this.peek();
+    if (element !== undefined) this.release(this.elementBytes);
+    return element;
+  }
+
   /** A Node stream in object mode: each chunk is an array of elements, copied out of the ring. */
   get readable(): Readable {
     this.#stream ??= readable(this, () => this.#takeCopy(), true);
@@ -130,7 +161,7 @@ export class ElementReceiver<A extends ElementArray = ElementArray> extends Slic
   /** A view must be aligned, which a sender that is not ours may have broken. */
   #checkedPlace(): number {
     const place = this.place();
-    if (this.#width === 1 && place % this.elementBytes !== 0) {
+    if (this.#width === 1 && (place & (this.elementBytes - 1)) !== 0) {
       throw corrupt(`elements of ${this.elementBytes} bytes begin at byte ${place}`);
     }
     return place;

@@ -3,9 +3,9 @@
  */
 import type { Writable } from 'node:stream';
 
-import { AnnulusError, checkInteger, invalidArgType, outOfRange } from '../sys/errors.ts';
+import { checkInteger, invalidArgType, outOfRange } from '../sys/errors.ts';
 import type { EndDescriptors } from './descriptors.ts';
-import { elementView } from './elements.ts';
+import { allElements, elementView, noNumbers } from './elements.ts';
 import type { ElementArray, ElementArrayType } from './elements.ts';
 import type { WaitOptions } from './end.ts';
 import { attachEnd, checkMode, endFromStdio } from './handle.ts';
@@ -13,6 +13,7 @@ import type { ChannelHandle } from './handle.ts';
 import { MODE } from './layout.ts';
 import { corrupt } from './memory.ts';
 import type { ChannelMemory } from './memory.ts';
+import { notClaimed } from './sending.ts';
 import type { SenderOptions } from './sending.ts';
 import { SliceSender } from './slices.ts';
 import { webWritable, writable } from './streams.ts';
@@ -29,6 +30,10 @@ export class ElementSender<A extends ElementArray = ElementArray> extends SliceS
   readonly #View: ElementArrayType;
   /** Members of a view that one element has. */
   readonly #width: number;
+  /** The memory from its first byte. */
+  readonly #all: ElementArray;
+  /** Bytes of a number, as a power of two: a division by a variable takes as long as all the rest. */
+  readonly #shift: number;
   #stream: Writable | undefined;
 
   /** @internal Use `channel.sender`, {@link ElementSender.attach} or {@link ElementSender.fromStdio}. */
@@ -41,6 +46,8 @@ export class ElementSender<A extends ElementArray = ElementArray> extends SliceS
     this.elementBytes = unit;
     this.#View = view.View;
     this.#width = view.width;
+    this.#all = allElements(memory.buffer, view);
+    this.#shift = 31 - Math.clz32(unit);
   }
 
   /** Attaches in another thread of the same process, by a handle that came through `postMessage`. */
@@ -106,15 +113,37 @@ export class ElementSender<A extends ElementArray = ElementArray> extends SliceS
     this.checkOpen();
     const bytes = count * this.elementBytes;
     if (!(Number.isInteger(count) && count >= 0 && bytes <= this.claimed)) {
-      throw new AnnulusError(
-        'ERR_ANNULUS_CLAIM',
-        `commit(${count}): only ${this.claimed / this.elementBytes} elements are claimed.`,
-      );
+      throw notClaimed(count, this.claimed / this.elementBytes, 'elements');
     }
-    this.claimed -= bytes;
     if (count === 0) return;
+    const rest = this.claimed - bytes;
     this.countOne();
     this.advance(bytes);
+    this.claimed = rest;
+  }
+
+  /**
+   * Sends one number if there is room for it: the quickest way for a single one, without a view.
+   *
+   * @returns Whether there was room.
+   * @throws {AnnulusError} `ERR_INVALID_STATE` if the elements are records;
+   *   `ERR_ANNULUS_PEER_CLOSED` or `ERR_ANNULUS_PEER_DIED` if the receiver is gone.
+   */
+  push(element: A[number]): boolean {
+    this.checkOpen();
+    const { elementBytes } = this;
+    if (this.#width !== 1) throw noNumbers();
+    const place = this.reserve(elementBytes);
+    if (place === -1) {
+      this.beforeWait();
+      this.finished();
+      return false;
+    }
+    this.countOne();
+    this.prepareToPublish();
+    this.#all[place >> this.#shift] = element;
+    this.advance(elementBytes);
+    return true;
   }
 
   /**

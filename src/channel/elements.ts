@@ -1,7 +1,7 @@
 /**
  * What the elements of a channel can be: those of a typed array, or records of so many bytes.
  */
-import { checkInteger, invalidArgType } from '../sys/errors.ts';
+import { checkInteger, invalidArgType, invalidState } from '../sys/errors.ts';
 import { MAX_CAPACITY } from './layout.ts';
 
 /** Any typed array. */
@@ -74,4 +74,16 @@ export function elementView(kind: number, unit: number): ElementView | undefined
   if (kind === 0) return { View: TYPES[2]!, width: unit };
   const View = TYPES[kind];
   return View?.BYTES_PER_ELEMENT === unit ? { View, width: 1 } : undefined;
+}
+
+/** A view of all of a channel's memory, for single elements. */
+export function allElements(buffer: ArrayBuffer, { View }: ElementView): ElementArray {
+  return new View(buffer, 0, Math.floor(buffer.byteLength / View.BYTES_PER_ELEMENT));
+}
+
+/** What `push()` and `shift()` say of records. */
+export function noNumbers(): Error {
+  return invalidState(
+    'The elements are records, which claim() and content() show; push() and shift() are for numbers.',
+  );
 }

@@ -180,9 +180,7 @@ export abstract class End {
 
   /** @internal */
   protected checkOpen(): void {
-    if (this.isClosed) {
-      throw new AnnulusError('ERR_ANNULUS_CLOSED', 'This end of the channel is closed.');
-    }
+    if (this.isClosed) throw closedEnd();
   }
 
   /** @internal The state of the other side. */
@@ -434,3 +432,8 @@ const NOTICE_MAX = 4;
 
 /** Longest time limit of a blocking wait. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+// By itself: V8 inlines small functions only.
+function closedEnd(): AnnulusError {
+  return new AnnulusError('ERR_ANNULUS_CLOSED', 'This end of the channel is closed.');
+}

@@ -7,7 +7,7 @@
  */
 import type { Writable } from 'node:stream';
 
-import { AnnulusError, checkInteger, invalidArgValue, outOfRange } from '../sys/errors.ts';
+import { checkInteger, invalidArgValue, outOfRange } from '../sys/errors.ts';
 import { codecOf } from './codec.ts';
 import type { Codec, CodecName, MessageCodec } from './codec.ts';
 import type { EndDescriptors } from './descriptors.ts';
@@ -16,7 +16,7 @@ import { attachEnd, checkMode, endFromStdio } from './handle.ts';
 import type { ChannelHandle } from './handle.ts';
 import { FRAME_ALIGNMENT, FRAME_BYTES, frameBytes, MODE } from './layout.ts';
 import type { ChannelMemory } from './memory.ts';
-import { channelFull, SendingEnd } from './sending.ts';
+import { channelFull, notClaimed, SendingEnd } from './sending.ts';
 import type { SenderOptions } from './sending.ts';
 import { webWritable, writable } from './streams.ts';
 import { WriteLine } from './write-line.ts';
@@ -129,12 +129,8 @@ export class MessageSender<T = Uint8Array> extends SendingEnd {
     this.checkOpen();
     const isClaimed = this.claimed > 0 && bytes <= this.#claimedBytes;
     if (!isClaimed || !Number.isInteger(bytes) || bytes < 0) {
-      throw new AnnulusError(
-        'ERR_ANNULUS_CLAIM',
-        `commit(${bytes}): ${this.claimed > 0 ? `only ${this.#claimedBytes}` : 'no'} bytes are claimed.`,
-      );
+      throw notClaimed(bytes, this.claimed > 0 ? this.#claimedBytes : 0, 'bytes');
     }
-    this.claimed = 0;
     this.#finishFrame(this.#claimedAt, bytes);
   }
 

@@ -22,8 +22,8 @@ export abstract class ReceivingEnd extends End {
   private readonly unit: number;
   /** Where consumed bytes end, 0 to twice the capacity. Only this side stores it. */
   private head: number;
-  /** The sender's position as last seen: content is never overestimated by an old one. */
-  private tailSeen: number;
+  /** Bytes up to the sender's position as last seen, which never overestimates them. */
+  private used = 0;
   /** Flat memory: where the content of the lap that `head` is in ends, as an offset. */
   private lapEnd: number;
 
@@ -41,7 +41,6 @@ export abstract class ReceivingEnd extends End {
     // SYNC POINT: where an earlier receiver has stopped; it is gone and stores no more.
     this.head = Atomics.load(this.words, WORD.HEAD) & POSITION;
     if (this.head >= 2 * this.ringBytes) throw corrupt(`the receiver's position is ${this.head}`);
-    this.tailSeen = this.head;
     this.lapEnd = this.ringBytes;
     // Flat memory is looked at with the first read: passing a gap stores the position, which is not
     // ours before the end is.
@@ -69,7 +68,7 @@ export abstract class ReceivingEnd extends End {
 
   /** @internal Bytes of content in one piece, by the sender's position as last seen. */
   protected seen(): number {
-    const used = this.between(this.head, this.tailSeen);
+    const { used } = this;
     if (this.mirrored) return used;
     const offset = this.offset();
     // Not over the end of the memory: the sender is in the same lap, or at its end.
@@ -96,10 +95,11 @@ export abstract class ReceivingEnd extends End {
 
   /** @internal */
   protected override accept(tail: number): void {
-    if (tail >= 2 * this.ringBytes || this.between(this.head, tail) > this.ringBytes) {
-      throw corrupt(`the sender's position is ${tail} while the receiver's is ${this.head}`);
-    }
-    this.tailSeen = tail;
+    const { head, ringBytes } = this;
+    const ahead = tail - head;
+    const used = ahead < 0 ? ahead + 2 * ringBytes : ahead;
+    if (tail >= 2 * ringBytes || used > ringBytes) throw badPositions(tail, head);
+    this.used = used;
     if (!this.mirrored) this.acceptWrap();
   }
 
@@ -147,12 +147,8 @@ export abstract class ReceivingEnd extends End {
     return this.head >= this.ringBytes ? this.head - this.ringBytes : this.head;
   }
 
-  private between(head: number, tail: number): number {
-    const used = tail - head;
-    return used < 0 ? used + 2 * this.ringBytes : used;
-  }
-
   private move(bytes: number): void {
+    this.used -= bytes;
     const next = this.head + bytes;
     this.head = next >= 2 * this.ringBytes ? next - 2 * this.ringBytes : next;
     if (this.mirrored) return;
@@ -169,7 +165,7 @@ export abstract class ReceivingEnd extends End {
   /** In flat memory, the sender may have left the end of a lap unused. */
   private acceptWrap(): void {
     const offset = this.offset();
-    if (offset + this.between(this.head, this.tailSeen) < this.ringBytes) return;
+    if (offset + this.used < this.ringBytes) return;
     // Stored before the tail that entered the next lap. Fetched once: the copy is checked and used.
     const end = this.words[WORD.WRAP]!;
     if (end < offset || end > this.ringBytes) {
@@ -183,9 +179,15 @@ export abstract class ReceivingEnd extends End {
   private passGap(): boolean {
     const offset = this.offset();
     if (offset !== this.lapEnd || this.lapEnd === this.ringBytes) return false;
-    const next = this.head + this.ringBytes - offset;
+    const gap = this.ringBytes - offset;
+    this.used -= gap;
+    const next = this.head + gap;
     this.head = next >= 2 * this.ringBytes ? next - 2 * this.ringBytes : next;
     this.lapEnd = this.ringBytes;
     return true;
   }
+}
+
+function badPositions(tail: number, head: number): AnnulusError {
+  return corrupt(`the sender's position is ${tail} while the receiver's is ${head}`);
 }

@@ -3,13 +3,14 @@
  */
 import type { Writable } from 'node:stream';
 
-import { AnnulusError, checkInteger, invalidArgType, outOfRange } from '../sys/errors.ts';
+import { checkInteger, invalidArgType, outOfRange } from '../sys/errors.ts';
 import type { EndDescriptors } from './descriptors.ts';
 import type { WaitOptions } from './end.ts';
 import { attachEnd, checkMode, endFromStdio } from './handle.ts';
 import type { ChannelHandle } from './handle.ts';
 import { MODE } from './layout.ts';
 import type { ChannelMemory } from './memory.ts';
+import { notClaimed } from './sending.ts';
 import type { SenderOptions } from './sending.ts';
 import { SliceSender } from './slices.ts';
 import { webWritable, writable } from './streams.ts';
@@ -83,15 +84,13 @@ export class Sender extends SliceSender<Uint8Array> {
   override commit(count: number = this.claimed): void {
     this.checkOpen();
     if (!(Number.isInteger(count) && count >= 0 && count <= this.claimed)) {
-      throw new AnnulusError(
-        'ERR_ANNULUS_CLAIM',
-        `commit(${count}): only ${this.claimed} bytes are claimed.`,
-      );
+      throw notClaimed(count, this.claimed, 'bytes');
     }
-    this.claimed -= count;
     if (count === 0) return;
+    const rest = this.claimed - count;
     this.countOne();
     this.advance(count);
+    this.claimed = rest;
   }
 
   /**

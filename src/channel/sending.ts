@@ -47,8 +47,8 @@ export abstract class SendingEnd extends End {
   private readonly highWaterMark: number;
   /** Where written bytes end, 0 to twice the capacity. Only this side stores it. */
   private tail: number;
-  /** The receiver's position as last seen: free space is never overestimated by an old one. */
-  private headSeen: number;
+  /** Free bytes by the receiver's position as last seen, which never overestimates them. */
+  private room = 0;
   /** Bytes written and not published. */
   private unpublished = 0;
   private isFlushDue = false;
@@ -76,7 +76,6 @@ export abstract class SendingEnd extends End {
     this.dataAt = memory.headerBytes;
     this.mirrored = memory.mirrored;
     this.tail = Atomics.load(this.words, WORD.TAIL) & POSITION;
-    this.headSeen = this.tail;
     this.laps = this.words[WORD.LAPS]!;
     this.count = this.words[WORD.COUNT]!;
     this.drops = this.words[WORD.DROPPED]!;
@@ -120,7 +119,7 @@ export abstract class SendingEnd extends End {
 
   /** @internal Bytes that can be claimed, by the receiver's position as last seen. */
   protected claimable(): number {
-    const free = this.freeSeen();
+    const free = this.room;
     if (this.mirrored) return free;
     const toEnd = this.ringBytes - this.offset();
     return free < toEnd ? free : toEnd;
@@ -129,14 +128,14 @@ export abstract class SendingEnd extends End {
   /** @internal All free bytes, by the receiver's position as it is now. */
   protected freeNow(): number {
     this.refresh();
-    return this.freeSeen();
+    return this.room;
   }
 
   /** @internal The place of `bytes` contiguous free bytes in the memory, or -1. */
   protected reserve(bytes: number): number {
-    if (this.freeSeen() < bytes) {
+    if (this.room < bytes) {
       this.refresh();
-      if (this.freeSeen() < bytes) return -1;
+      if (this.room < bytes) return -1;
     }
     const offset = this.offset();
     if (this.mirrored || offset + bytes <= this.ringBytes) return this.dataAt + offset;
@@ -145,6 +144,8 @@ export abstract class SendingEnd extends End {
 
   /** @internal Makes the next `bytes` bytes of the memory part of what is sent. */
   protected advance(bytes: number): void {
+    // What was claimed began here: it is written, or another write has taken its place.
+    this.claimed = 0;
     this.move(bytes);
     this.unpublished += bytes;
     if (this.unpublished >= this.highWaterMark) this.publish();
@@ -154,6 +155,14 @@ export abstract class SendingEnd extends End {
   /** @internal Counts one message or publication. */
   protected countOne(): void {
     this.count = (this.count + 1) | 0;
+  }
+
+  /**
+   * @internal Stores what lies in the cache line of the tail, so that the processor fetches it while the
+   * content is written: the exchange of the tail waits for all stores before it, and would fetch it then.
+   */
+  protected prepareToPublish(): void {
+    this.words[WORD.COUNT] = this.count;
   }
 
   /** @internal Counts what was not written. */
@@ -185,16 +194,17 @@ export abstract class SendingEnd extends End {
 
   /** @internal */
   protected override accept(head: number): void {
-    if (head >= 2 * this.ringBytes || this.between(head, this.tail) > this.ringBytes) {
-      throw corrupt(`the receiver's position is ${head} while the sender's is ${this.tail}`);
-    }
-    this.headSeen = head;
+    const { ringBytes, tail } = this;
+    const ahead = tail - head;
+    const used = ahead < 0 ? ahead + 2 * ringBytes : ahead;
+    if (head >= 2 * ringBytes || used > ringBytes) throw badPositions(head, tail);
+    this.room = ringBytes - used;
   }
 
   /** @internal */
   protected override enough(minimum: number): boolean {
     if (this.mirrored || this.offset() + minimum <= this.ringBytes) {
-      return this.freeSeen() >= minimum;
+      return this.room >= minimum;
     }
     // What is claimed must stay where it is.
     if (this.claimed > 0) return false;
@@ -217,16 +227,8 @@ export abstract class SendingEnd extends End {
     return this.tail >= this.ringBytes ? this.tail - this.ringBytes : this.tail;
   }
 
-  private freeSeen(): number {
-    return this.ringBytes - this.between(this.headSeen, this.tail);
-  }
-
-  private between(head: number, tail: number): number {
-    const used = tail - head;
-    return used < 0 ? used + 2 * this.ringBytes : used;
-  }
-
   private move(bytes: number): void {
+    this.room -= bytes;
     let next = this.tail + bytes;
     if (next >= 2 * this.ringBytes) {
       next -= 2 * this.ringBytes;
@@ -243,12 +245,12 @@ export abstract class SendingEnd extends End {
   private reserveInNextLap(bytes: number): number {
     const offset = this.offset();
     const toEnd = this.ringBytes - offset;
-    if (this.freeSeen() < toEnd) return -1;
+    if (this.room < toEnd) return -1;
     this.move(toEnd);
     this.words[WORD.WRAP] = offset;
     // Published at once: the receiver must pass the gap before its bytes are free again.
     this.publish();
-    return this.freeSeen() < bytes ? -1 : this.dataAt;
+    return this.room < bytes ? -1 : this.dataAt;
   }
 
   private flushLater(): void {
@@ -284,6 +286,10 @@ export abstract class SendingEnd extends End {
   }
 }
 
+function badPositions(head: number, tail: number): AnnulusError {
+  return corrupt(`the receiver's position is ${head} while the sender's is ${tail}`);
+}
+
 /** One function for all senders: a turn in which many write allocates nothing for it. */
 function flushDue(sender: SendingEnd): void {
   sender.flushAtEnd();
@@ -301,6 +307,15 @@ export function peerDied(who: 'sender' | 'receiver'): AnnulusError {
   return new AnnulusError(
     'ERR_ANNULUS_PEER_DIED',
     `The ${who}'s process or thread has ended without closing the channel.`,
+  );
+}
+
+/** A commit of what is not claimed, or no more. */
+export function notClaimed(count: number, claimed: number, units: string): AnnulusError {
+  return new AnnulusError(
+    'ERR_ANNULUS_CLAIM',
+    `commit(${count}): ${claimed === 0 ? 'no' : `only ${claimed}`} ${units} are claimed. Any other write gives ` +
+      'up what is claimed.',
   );
 }
 

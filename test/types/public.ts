@@ -300,6 +300,13 @@ export async function channelsOfMore(shared: SharedArrayBuffer): Promise<void> {
   same<Float32Array | null, ReturnType<typeof numbers.sender.claim>>(true);
   // @ts-expect-error: not those numbers
   void numbers.sender.write(new Float64Array(1));
+  same<boolean, ReturnType<typeof numbers.sender.push>>(true);
+  same<number | undefined, ReturnType<typeof numbers.receiver.shift>>(true);
+  const big = Channel.create({ capacity: 8, type: BigInt64Array });
+  same<bigint | undefined, ReturnType<typeof big.receiver.peek>>(true);
+  big.sender.push(1n);
+  // @ts-expect-error: not a big one
+  big.sender.push(1);
   const records = Channel.over(shared, { type: { bytes: 24 } });
   same<Uint8Array, ReturnType<typeof records.receiver.content>>(true);
   const messages = Channel.create({ capacity: 8, messages: true, whenFull: 'drop' });

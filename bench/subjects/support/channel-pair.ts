@@ -1,7 +1,14 @@
 /** Channels between the two processes of a subject. */
 
 import type { ChildProcess } from 'node:child_process';
-import { Channel, MessageSender, Receiver, Sender } from 'annulus/channel';
+import {
+  Channel,
+  ElementReceiver,
+  ElementSender,
+  MessageSender,
+  Receiver,
+  Sender,
+} from 'annulus/channel';
 import type { MessageReceiver, SignalKind, StdioEntry, Waiting } from 'annulus/channel';
 import { startChild } from './child.ts';
 
@@ -78,6 +85,36 @@ export function endsToParent(
   return {
     receiver: Receiver.fromStdio(FIRST_CHANNEL, { waiting }),
     sender: Sender.fromStdio(second, { waiting }),
+  };
+}
+
+/** Starts `childRole` with a channel of numbers in each direction, of so many. */
+export function startNumberEcho(
+  childRole: string,
+  count: number,
+): {
+  readonly child: ChildProcess;
+  readonly sender: ElementSender<Float64Array>;
+  readonly receiver: ElementReceiver<Float64Array>;
+} {
+  const options = { capacity: count * 8, type: Float64Array };
+  const there = Channel.create(options);
+  const back = Channel.create(options);
+  const child = startChild(childRole, back.stdio('sender', there.stdio('receiver', STANDARD)));
+  there.release('receiver');
+  back.release('sender');
+  return { child, sender: there.sender, receiver: back.receiver };
+}
+
+/** In the child that `startNumberEcho` started. */
+export function numberEndsToParent(): {
+  readonly sender: ElementSender<Float64Array>;
+  readonly receiver: ElementReceiver<Float64Array>;
+} {
+  const second = FIRST_CHANNEL + CHANNEL_DESCRIPTORS;
+  return {
+    receiver: ElementReceiver.fromStdio<Float64Array>(FIRST_CHANNEL),
+    sender: ElementSender.fromStdio<Float64Array>(second),
   };
 }
 

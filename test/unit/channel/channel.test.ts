@@ -90,6 +90,36 @@ describe('a channel in one thread', () => {
     assert.equal(receiver.length, page);
   });
 
+  it('gives up a claim for any other write, which would have its place', () => {
+    using bytes = Channel.create({ capacity: page });
+    using numbers = Channel.create({ capacity: page / 8, type: Float64Array });
+    using messages = Channel.create({ capacity: page, messages: true });
+    bytes.sender.claim();
+    void bytes.sender.write(new Uint8Array(100));
+    assert.throws(() => bytes.sender.commit(100), claimError);
+    assert.throws(() => bytes.sender.commit(1), claimError);
+    assert.equal(bytes.receiver.length, 100);
+    for (const write of [
+      () => void numbers.sender.write(new Float64Array(1)),
+      () => numbers.sender.push(0),
+    ]) {
+      numbers.sender.claim(2);
+      write();
+      assert.throws(() => numbers.sender.commit(2), claimError);
+    }
+    assert.equal(numbers.receiver.length, 2);
+    messages.sender.claim(16);
+    assert.ok(messages.sender.tryWrite(new Uint8Array([7])));
+    assert.throws(() => messages.sender.commit(), claimError);
+    messages.sender.flush();
+    assert.deepEqual([...messages.receiver.read()!], [7]);
+    assert.equal(messages.receiver.read(), undefined);
+    for (const { sender, receiver } of [bytes, numbers, messages]) {
+      sender.close();
+      receiver.close();
+    }
+  });
+
   it('commits and consumes nothing when a callback throws', () => {
     using channel = Channel.create({ capacity: page });
     using sender = channel.sender;

@@ -67,7 +67,7 @@ describe('elements', () => {
     assert.equal(receiver.length, 4);
     assert.throws(() => sender.commit(1), {
       code: 'ERR_ANNULUS_CLAIM',
-      message: /only 0 elements/,
+      message: /no elements are claimed/,
     });
     assert.throws(() => sender.claim(0), { code: 'ERR_OUT_OF_RANGE' });
     assert.throws(() => sender.claim(page), { code: 'ERR_OUT_OF_RANGE' });
@@ -83,6 +83,57 @@ describe('elements', () => {
     );
     assert.equal(sender.claim(1), null);
     assert.equal(sender.waitWritable(1, { timeout: 1 }), false);
+  });
+
+  for (const type of types) {
+    it(`of a ${type.name} go one by one, until there is no room`, () => {
+      using channel = Channel.create({ capacity: 100, type });
+      using sender = channel.sender;
+      using receiver = channel.receiver;
+      const number = (i: number): number | bigint =>
+        type.name.startsWith('Big') ? BigInt(i % 100) : i % 100;
+      assert.equal(receiver.peek(), undefined);
+      assert.equal(receiver.shift(), undefined);
+      let sent = 0;
+      let seen = 0;
+      for (let round = 0; round < 3; round++) {
+        while (sender.push(number(sent))) sent++;
+        assert.equal(sender.free, 0);
+        assert.equal(sent - seen, channel.capacity);
+        for (let left = channel.capacity - round * 7; left > 0; left--) {
+          assert.equal(receiver.peek(), number(seen));
+          assert.equal(receiver.shift(), number(seen++));
+        }
+        assert.equal(receiver.length, sent - seen);
+      }
+    });
+  }
+
+  it('that are records do not go one by one', () => {
+    using channel = Channel.create({ capacity: 10, type: { bytes: 12 } });
+    using sender = channel.sender;
+    using receiver = channel.receiver;
+    const expected = { code: 'ERR_INVALID_STATE', message: /records/ };
+    assert.throws(() => sender.push(1), expected);
+    assert.throws(() => receiver.peek(), expected);
+    assert.throws(() => receiver.shift(), expected);
+    assert.equal(sender.free, channel.capacity);
+  });
+
+  it('go one by one to a receiver that is there, and from one end that is not closed', async () => {
+    using channel = Channel.create({ capacity: 10, type: Int32Array });
+    const { sender, receiver } = channel;
+    const arrives = receiver.whenReadable(2);
+    sender.push(1);
+    sender.push(2);
+    await arrives;
+    assert.deepEqual([receiver.shift(), receiver.shift()], [1, 2]);
+    while (sender.push(0));
+    receiver.close();
+    assert.throws(() => sender.push(3), { code: 'ERR_ANNULUS_PEER_CLOSED' });
+    sender.close();
+    assert.throws(() => sender.push(4), { code: 'ERR_ANNULUS_CLOSED' });
+    assert.throws(() => receiver.peek(), { code: 'ERR_ANNULUS_CLOSED' });
   });
 
   it('are records of any size, never torn', () => {

@@ -197,6 +197,25 @@ describe('the price', () => {
     );
   });
 
+  it('of a number is one atomic operation there, one to look and one to take it', () => {
+    using channel = Channel.create({ capacity: 8, type: Float64Array });
+    using sender = channel.sender;
+    using receiver = channel.receiver;
+    assert.deepEqual(
+      countAtomics(() => sender.push(1)),
+      { exchange: 1 },
+    );
+    sender.push(2);
+    assert.deepEqual(
+      countAtomics(() => receiver.peek()),
+      { load: 1 },
+    );
+    assert.deepEqual(
+      countAtomics(() => receiver.shift()),
+      { exchange: 1 },
+    );
+  });
+
   it('of many messages is that of one, where they are published and taken together', () => {
     using channel = Channel.create({ capacity: page, messages: true, highWaterMark: page });
     using sender = channel.sender;

@@ -1,57 +1,64 @@
 /** One-way 64-byte messages from a child process as frames of a channel, claimed and read in place. */
 
-import { Channel, MessageSender } from 'annulus/channel';
-import { exitWithParent, role, startChild } from '../support/child.ts';
-import { NumbersOf } from '../support/channel-pair.ts';
+import type { MessageReceiver } from 'annulus/channel';
+import { messageSenderToParent, startMessageSender } from '../support/channel-pair.ts';
+import { exitWithParent, role } from '../support/child.ts';
 import { MESSAGE_BYTES, messageMatches, writeMessage } from '../support/payload.ts';
 import { pollThenWait } from '../support/poll-then-wait.ts';
 import { StreamMeter } from '../support/stream-meter.ts';
 
 const CAPACITY = 1 << 18;
 
-/** Standard streams and the IPC channel come first in the child. */
-const FIRST_DESCRIPTOR = 4;
+/** Messages between two looks at the clock, or at the other side. */
+const BATCH = 256;
 
-async function receive(): Promise<void> {
-  const channel = Channel.create({ capacity: CAPACITY, messages: true });
-  const stdio = channel.stdio('sender', ['ignore', 'inherit', 'inherit', 'ipc']);
-  const child = startChild('sender', stdio);
-  channel.release('sender');
-  const { receiver } = channel;
-  const meter = new StreamMeter(MESSAGE_BYTES, 4_096, () => child.kill('SIGKILL'));
-  const memory = new NumbersOf();
-  let sequence = 0;
-  const take = (message: Uint8Array): void => {
-    const numbers = memory.of(message);
-    if (!messageMatches(numbers, message.byteOffset >> 3, sequence)) {
-      throw new Error(`message ${sequence} is wrong`);
-    }
-    sequence++;
-  };
+const pair = role === 'parent' ? startMessageSender('sender', CAPACITY) : undefined;
+const receiver = pair?.receiver as MessageReceiver;
+const sender = pair === undefined ? messageSenderToParent() : (undefined as never);
+// Constants, and copies of what is imported: V8 compiles these into the loops.
+const numbers = new Float64Array((pair === undefined ? sender : receiver).memory.buffer);
+const write: typeof writeMessage = writeMessage;
+const matches: typeof messageMatches = messageMatches;
+const messageBytes: number = MESSAGE_BYTES;
+/** Number of the next message, as a double: that is what is written. */
+const next = new Float64Array(1);
+
+function take(message: Uint8Array): void {
+  const sequence = next[0]!;
+  if (!matches(numbers, message.byteOffset >> 3, sequence)) {
+    throw new Error(`message ${sequence} is wrong`);
+  }
+  next[0] = sequence + 1;
+}
+
+/** Writes messages as long as there is room; how many. */
+function putMessages(): number {
+  let count = 0;
+  for (; count < BATCH; count++) {
+    const message = sender.claim(messageBytes);
+    if (message === null) break;
+    const sequence = next[0]!;
+    write(numbers, message.byteOffset >> 3, sequence);
+    next[0] = sequence + 1;
+    sender.commit();
+  }
+  return count;
+}
+
+if (pair === undefined) {
+  exitWithParent();
+  // It ends when the receiver has its figure, and us killed.
   await pollThenWait(
-    () => receiver.receive(take, 256),
+    putMessages,
+    () => sender.whenWritable(16_384),
+    () => true,
+  );
+} else {
+  const meter = new StreamMeter(MESSAGE_BYTES, 4_096, () => pair.child.kill('SIGKILL'));
+  await pollThenWait(
+    () => receiver.receive(take, BATCH),
     () => receiver.whenReadable(),
     (count) => meter.tick(count),
   );
   receiver.close();
 }
-
-async function send(): Promise<void> {
-  exitWithParent();
-  const sender = MessageSender.fromStdio(FIRST_DESCRIPTOR);
-  const memory = new NumbersOf();
-  let sequence = 0;
-  for (;;) {
-    const message = sender.claim(MESSAGE_BYTES);
-    if (message === null) {
-      await sender.whenWritable(16_384);
-      continue;
-    }
-    writeMessage(memory.of(message), message.byteOffset >> 3, sequence);
-    sequence++;
-    sender.commit();
-  }
-}
-
-if (role === 'parent') await receive();
-else await send();

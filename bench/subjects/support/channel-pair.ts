@@ -127,13 +127,3 @@ export class WordsOf {
     return this.#words;
   }
 }
-
-/** The same as numbers. */
-export class NumbersOf {
-  #numbers: Float64Array = new Float64Array(0);
-
-  of(view: Uint8Array): Float64Array {
-    if (this.#numbers.buffer !== view.buffer) this.#numbers = new Float64Array(view.buffer);
-    return this.#numbers;
-  }
-}

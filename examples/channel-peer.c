@@ -24,8 +24,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { MAGIC = 0x554e4e41, LAYOUT = 2, MODE_MESSAGES = 2, SIGNAL_SOCKET = 3, MIRRORED = 0 };
-enum { TAIL = 32, LAPS = 34, COUNT = 35, HEAD = 64, SENDER = 96, RECEIVER = 128 }; /* words */
+enum { MAGIC = 0x554e4e41, LAYOUT = 3, MODE_MESSAGES = 2, SIGNAL_SOCKET = 3, MIRRORED = 0 };
+enum { TAIL = 32, HEAD = 64, SENDER = 96, LAPS = 98, COUNT = 99, RECEIVER = 128 }; /* words */
 enum { VACANT = 0, ATTACHED = 1, CLOSED = 3, FAILED = 4 };
 enum { GREETING_MAGIC = 0x4d4e4e41, GREETING = 1, DUPLEX = 3, FRAME = 8 };
 

@@ -140,7 +140,6 @@ export class ElementSender<A extends ElementArray = ElementArray> extends SliceS
       return false;
     }
     this.countOne();
-    this.prepareToPublish();
     this.#all[place >> this.#shift] = element;
     this.advance(elementBytes);
     return true;

@@ -24,7 +24,7 @@
 /** First word: "ANNU". */
 export const MAGIC = 0x554e4e41;
 
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** Indices of 32-bit words. */
 export const WORD = {
@@ -41,16 +41,16 @@ export const WORD = {
   TAIL: 32,
   /** In flat memory: where the data of the sender's last lap ends. */
   WRAP: 33,
-  /** How often the sender's position has come round to 0. For statistics, as the next two. */
-  LAPS: 34,
-  /** Messages or publications so far. */
-  COUNT: 35,
-  /** Messages dropped because there was no room. */
-  DROPPED: 36,
   /** Where the receiver is; bit 31 is the sender's ATTENTION. */
   HEAD: 64,
   SENDER: 96,
   SENDER_PID: 97,
+  /** How often the sender's position has come round to 0. For statistics, as the next two. */
+  LAPS: 98,
+  /** Messages or publications so far. */
+  COUNT: 99,
+  /** Messages dropped because there was no room. */
+  DROPPED: 100,
   RECEIVER: 128,
   RECEIVER_PID: 129,
 } as const;

@@ -157,14 +157,6 @@ export abstract class SendingEnd extends End {
     this.count = (this.count + 1) | 0;
   }
 
-  /**
-   * @internal Stores what lies in the cache line of the tail, so that the processor fetches it while the
-   * content is written: the exchange of the tail waits for all stores before it, and would fetch it then.
-   */
-  protected prepareToPublish(): void {
-    this.words[WORD.COUNT] = this.count;
-  }
-
   /** @internal Counts what was not written. */
   protected countDropped(): void {
     this.drops = (this.drops + 1) | 0;

@@ -126,7 +126,7 @@ export class ElementSender<A extends ElementArray = ElementArray> extends SliceS
    * Sends one number if there is room for it: the quickest way for a single one, without a view.
    *
    * @returns Whether there was room.
-   * @throws {AnnulusError} `ERR_INVALID_STATE` if the elements are records;
+   * @throws {Error} `ERR_INVALID_STATE` if the elements are records;
    *   `ERR_ANNULUS_PEER_CLOSED` or `ERR_ANNULUS_PEER_DIED` if the receiver is gone.
    */
   push(element: A[number]): boolean {

@@ -13,7 +13,7 @@ const CAPACITY = 1 << 18;
 const BATCH_BYTES = 1 << 14;
 
 /*
- * The loops are those of support/payload.ts, and here for three reasons, each worth a factor of up to two.
+ * The loops are those of support/payload.ts, and here for four reasons, each worth a factor of up to two.
  * V8 compiles what is a constant of the module into them, but looks up imports at every use. The memory is
  * such a constant, so that its address and length are, too. The number of a message comes from its place: a
  * counter carried from message to message is spilled, and waited for. And both halves of a batch are gone

@@ -208,16 +208,29 @@ function cqeSizeOf(flags: number): number {
   return (flags & SETUP.CQE32) === 0 ? SIZEOF.CQE : 2 * SIZEOF.CQE;
 }
 
+/** What the shim is told of a ring: the identities of two mappings, and where things are in the first. */
+export interface Adoption {
+  readonly rings: number;
+  readonly control: number;
+  readonly queue: Int32Array;
+}
+
 /** Has the shim end the ring with the environment. */
 export function adopt(memory: RingMemory): void {
-  const { name, flags, cqEntries, rings, control, offsets } = memory;
+  const { rings, control, queue } = adoptionOf(memory);
+  check(native().adoptRing(memory.name, rings, control, queue), 'io_uring_setup');
+}
+
+/** What {@link adopt} tells the shim. */
+export function adoptionOf(memory: RingMemory): Adoption {
+  const { flags, cqEntries, rings, control, offsets } = memory;
   const layout: Record<(typeof RING_LAYOUT)[number], number> = {
     ...offsets,
     cqEntries,
     cqeSize: cqeSizeOf(flags),
   };
-  const words = Int32Array.from(RING_LAYOUT, (word) => layout[word]);
-  check(native().adoptRing(name, rings.mappingId, control.mappingId, words), 'io_uring_setup');
+  const queue = Int32Array.from(RING_LAYOUT, (word) => layout[word]);
+  return { rings: rings.mappingId, control: control.mappingId, queue };
 }
 
 /**

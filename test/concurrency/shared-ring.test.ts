@@ -40,7 +40,7 @@ describe('a shared ring under stress', { skip: withoutUring }, () => {
     let rounds = 0;
     for (; rounds < 12; rounds++) {
       const workers = [1, 2].map((index) =>
-        startThread({ handle, seed: seed + rounds * 3 + index, requests: 2 ** 30 }),
+        startThread({ handle, seed: seed + rounds * 3 + index, requests: 2 ** 24 }),
       );
       await Promise.all(workers.map((worker) => once(worker, 'online')));
       const pause = setTimeout(20 + random(40));

@@ -21,16 +21,20 @@
  * is not begun more than one queue's length before `DELIVERED`, so that marks are never mistaken.
  *
  * **A thread that is terminated loses nothing.** Its claim is in the tables with what it has sent of it,
- * and members.ts has another thread send the rest. Between the exchange and the count of the claim
- * there is no place where V8 ends a thread.
+ * and members.ts has another thread send the rest. The count of the claim goes with the exchange
+ * (layout.ts).
  */
-import { SQ } from '../../sys/abi.ts';
+import { CQE, SQ } from '../../sys/abi.ts';
+import { NOTICE } from '../notices.ts';
 import { Inboxes } from './inbox.ts';
 import { CLAIM_MAX, CLAIM_WORDS, HEAD, MEMBER, OWNER_SHIFT, THREADS_MAX } from './layout.ts';
 import type { Layout } from './layout.ts';
 import type { SharedMemory } from './memory.ts';
 
 // V8 compiles constants of the module itself into the code, but looks up what is imported at every use.
+const F_MORE: number = CQE.F_MORE;
+const F_NOTIF: number = CQE.F_NOTIF;
+const UNSURE: number = NOTICE;
 const DELIVERED: number = HEAD.DELIVERED;
 const SHIFT: number = OWNER_SHIFT;
 const OWNER_MASK: number = THREADS_MAX - 1;
@@ -44,6 +48,15 @@ const MARKED: number = MEMBER.CLAIM_MARKED;
 
 /** `claim()` could not claim anything, although there are completions. */
 export const BLOCKED = -1;
+
+/**
+ * Whether a completion is the last of a request: 0 or 1. A request that may complete once more than it
+ * says (notices.ts) ends with its notification: without one its member's index is rather never free.
+ */
+export function endsRequest(hold: number, flags: number): number {
+  if (hold < 0 || (flags & F_MORE) !== 0) return 0;
+  return (hold & UNSURE) === 0 || (flags & F_NOTIF) !== 0 ? 1 : 0;
+}
 
 /** One thread's way to the completions of all. */
 export class Claims {
@@ -140,8 +153,8 @@ export class Claims {
       words[at + KEPT] = 0;
       words[at + MARKED] = 0;
       const next = (head + count) | 0;
-      // SYNC POINT: release, the entries are read; and of all threads one takes them.
-      // From here to the count there must be no loop, and no call of a function that is not built in.
+      // SYNC POINT: release, the entries are read; and of all threads one takes them. The plain store
+      // of the count goes with it.
       if (Atomics.compareExchange(ring, this.headIndex, head, next) === head) {
         words[at + COUNT] = count;
         return count;
@@ -206,11 +219,12 @@ export class Claims {
     const count = words[at + COUNT]!;
     const from = words[at + FROM]!;
     sent.fill(0, 0, this.threads);
+    this.inboxes.finishPut(at);
     for (let i = words[at + SENT]!; i < count; i++) {
       const entry = claimAt + (i << CLAIM_SHIFT);
       const owner = (words[entry + 1]! >>> SHIFT) & OWNER_MASK;
       if (owner === of || owner >= this.threads) continue;
-      this.inboxes.put(owner, entry, (from + i) | 0, at + SENT, i + 1);
+      this.inboxes.put(owner, at, entry, (from + i) | 0, i + 1);
       sent[owner] = 1;
     }
     for (let member = 0; member < this.threads; member++) if (sent[member] === 1) told(member);

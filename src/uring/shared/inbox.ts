@@ -10,14 +10,19 @@
  * an inbox that is filled beyond a limit, and leaves room for what all other threads may have claimed
  * before they saw that.
  *
- * **A writer that is terminated leaves no gap**: from the ticket to the mark there is no place where V8
- * ends a thread.
+ * **A thread that is terminated leaves no gap**: with its ticket a writer fills the entry and notes that
+ * in its own words (layout.ts). If it does not come to mark it, whoever recovers it does.
  */
 import { INBOX_WORDS, MEMBER } from './layout.ts';
 import type { Layout } from './layout.ts';
 
 /** Where the parts of an entry are. */
 const [TOKEN, HOLD, RESULT, FLAGS, POSITION] = [1, 2, 3, 4, 5];
+
+// V8 compiles constants of the module itself into the code, but looks up what is imported at every use.
+const SENT: number = MEMBER.CLAIM_SENT;
+const PUT_AT: number = MEMBER.PUT_AT;
+const PUT_MARK: number = MEMBER.PUT_MARK;
 
 /** A shift instead of a product. */
 const INBOX_SHIFT: number = Math.log2(INBOX_WORDS);
@@ -52,17 +57,17 @@ export class Inboxes {
   /**
    * Copies a claimed completion into a member's inbox, and counts it as sent.
    *
-   * @param from - Its first word.
+   * @param of - First word of the member that has claimed it.
+   * @param from - First word of the completion.
    * @param position - Its position in the completion queue.
-   * @param counter - The word that counts what was sent, and what it then is.
+   * @param count - How many of the claim are sent with it.
    */
-  put(member: number, from: number, position: number, counter: number, count: number): void {
+  put(member: number, of: number, from: number, position: number, count: number): void {
     const { words } = this;
     const start = this.inboxes[member]!;
     const tailAt = this.members[member]! + MEMBER.INBOX_TAIL;
     const mask = this.mask;
-    // From here to the end there must be no loop, and no call of a function that is not built in.
-    // SYNC POINT: of all writers each gets an entry of its own.
+    // SYNC POINT: of all writers each gets an entry of its own. The plain stores go with it.
     const ticket = Atomics.add(words, tailAt, 1);
     const at = start + ((ticket & mask) << INBOX_SHIFT);
     words[at + TOKEN] = words[from]!;
@@ -70,9 +75,22 @@ export class Inboxes {
     words[at + RESULT] = words[from + 2]!;
     words[at + FLAGS] = words[from + 3]!;
     words[at + POSITION] = position;
+    words[of + PUT_AT] = at;
+    words[of + PUT_MARK] = (ticket + 1) | 0;
+    words[of + SENT] = count;
     // SYNC POINT: release, the entry is filled when its mark is seen.
     Atomics.store(words, at, (ticket + 1) | 0);
-    words[counter] = count;
+    words[of + PUT_AT] = 0;
+  }
+
+  /** Marks the entry that a terminated member, or who recovered it, has filled and not marked. */
+  finishPut(of: number): void {
+    const { words } = this;
+    const at = words[of + PUT_AT]!;
+    if (at === 0) return;
+    // SYNC POINT: release, as above.
+    Atomics.store(words, at, words[of + PUT_MARK]!);
+    words[of + PUT_AT] = 0;
   }
 
   /** First word of a member's next entry if there is one, else -1. */
@@ -84,11 +102,19 @@ export class Inboxes {
     return Atomics.load(words, at) === ((head + 1) | 0) ? at : -1;
   }
 
-  /** The next entry was copied: writers may have it. For the inbox's one reader. */
-  pass(member: number): void {
-    const at = this.members[member]! + MEMBER.INBOX_HEAD;
-    // SYNC POINT: release, the entry was read before anybody fills it again.
-    Atomics.store(this.words, at, (this.words[at]! + 1) | 0);
+  /**
+   * The next entry was copied: writers may have it. For the inbox's one reader.
+   *
+   * @param ended - How many requests it ends, 0 or 1: counted as received in one with it.
+   */
+  pass(member: number, ended: number): void {
+    const { words } = this;
+    const first = this.members[member]!;
+    const at = first + MEMBER.INBOX_HEAD;
+    const received = (words[first + MEMBER.RECEIVED]! + ended) | 0;
+    // SYNC POINT: release, the entry was read before anybody fills it again. The plain store goes with it.
+    Atomics.store(words, at, (words[at]! + 1) | 0);
+    words[first + MEMBER.RECEIVED] = received;
   }
 
   /** Entries taken out of a member's inbox so far, and tickets of it given out. */

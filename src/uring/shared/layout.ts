@@ -7,6 +7,12 @@
  * ```
  *
  * What different threads write lies 32 words or more apart: processors fetch lines of the cache in pairs.
+ *
+ * **Threads are terminated at any moment.** V8 ends a thread where a function, a turn of a loop, or a
+ * call of a built-in function begins, those of Atomics among them; so never between an atomic operation, or
+ * a call of the shim, and the plain stores that follow it. Whatever takes more than that is noted in
+ * those stores, and whoever recovers the thread finishes it. (Seen on Node 20, 22, 24 and 26:
+ * test/concurrency/termination.test.ts.)
  */
 
 /** Words of all threads, at the start of the tables. */
@@ -47,6 +53,11 @@ export const MEMBER = {
   SQ_TAIL: 33,
   /** Requests whose last completion has reached it. */
   RECEIVED: 34,
+  /** A run that is reserved and not marked: its first position, and how many entries; 0 if there is none. */
+  RUN_FIRST: 35,
+  RUN_COUNT: 36,
+  /** Whether it is among `ORDER_WAITERS`. */
+  COUNTED: 37,
   /** A queue of one completion that is none: the shim discards it when the thread has ended. */
   GONE: 64,
   GONE_TAIL: 65,
@@ -65,6 +76,9 @@ export const MEMBER = {
   CLAIM_KEPT: 195,
   /** Whether they are marked as delivered. */
   CLAIM_MARKED: 196,
+  /** An entry of an inbox that is filled and not marked: its first word, and its mark; 0 if there is none. */
+  PUT_AT: 197,
+  PUT_MARK: 198,
   /** The claimed completions, four words each. */
   CLAIM: 224,
 } as const;

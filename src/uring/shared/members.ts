@@ -16,34 +16,26 @@
  * **Waking.** A member that is going to sleep stores 0 into `NOTIFIED`, then looks into its inbox. Who
  * has put something into an inbox exchanges `NOTIFIED` for 1 and, if it was 0, writes to the member's
  * eventfd. All of this is sequentially consistent: either the member sees the entry, or the other
- * one the 0.
+ * one the 0. If it is terminated before it writes, whoever recovers it wakes everybody.
  */
-import { adopt } from '../setup.ts';
 import { AnnulusError, check } from '../../sys/errors.ts';
-import { close, closeOwned, duplicate, eventfd, own, read } from '../../sys/linux.ts';
-import { disown, F_DUPFD_CLOEXEC, socketpair, syscall, write } from '../../sys/linux.ts';
+import { close, closeOwned, duplicate, own, read } from '../../sys/linux.ts';
+import { disown, F_DUPFD_CLOEXEC, syscall, write } from '../../sys/linux.ts';
 import { native, WATCH } from '../../sys/native.ts';
 import { Watcher } from '../../sys/watch.ts';
-import { CQE } from '../../sys/abi.ts';
 import { YIELDS_FD } from '../holds.ts';
-import { NOTICE } from '../notices.ts';
+import { endsRequest } from './claims.ts';
 import type { Claims } from './claims.ts';
 import type { SharedRingHandle } from './handle.ts';
 import { CLAIM_WORDS, HEAD, MEMBER } from './layout.ts';
 import type { Layout } from './layout.ts';
 import type { SharedMemory } from './memory.ts';
+import { KIND, SEAT, stateOf } from './seats.ts';
+import type { Seat } from './seats.ts';
+import type { Submission } from './submission.ts';
 
 /** The member that made the ring. */
 export const HOME = 0;
-
-/** Kinds of `MEMBER.STATE`, below its serial. A free index has neither. */
-const [FREE, JOINING, LIVE, ENDED, RECOVERED_BY] = [0, 1, 2, 3, 64];
-const KIND_BITS = 8;
-const KIND = (1 << KIND_BITS) - 1;
-const SERIALS_MAX = 2 ** (31 - KIND_BITS) - 1;
-
-/** What the shim is told a member's queue is like: one entry of 16 bytes. */
-const ENTRY = { cqEntries: 1, flags: 0 } as const;
 
 const ONE: Uint8Array = new Uint8Array(BigUint64Array.of(1n).buffer);
 const COUNT: Uint8Array = new Uint8Array(8);
@@ -56,29 +48,13 @@ export interface MemberEvents {
   readonly onMemberEnd: () => void;
 }
 
-/** A member's index, and what tells it from earlier ones. */
-export interface Seat {
-  readonly member: number;
-  readonly serial: number;
-}
-
-/** Takes an index of the tables for this thread, which must then become a {@link Members}. */
-export function takeSeat(words: Int32Array, layout: Layout): Seat {
-  // SYNC POINT: each that joins has a number of its own, so a serial is never used twice.
-  const serial = Atomics.add(words, HEAD.SERIALS, 1) + 1;
-  for (let member = 0; member < layout.threads && serial <= SERIALS_MAX; member++) {
-    const at = layout.memberAt(member) + MEMBER.STATE;
-    const state = (serial << KIND_BITS) | JOINING;
-    // SYNC POINT: of several threads one gets the index.
-    if (Atomics.compareExchange(words, at, FREE, state) !== FREE) continue;
-    clear(words, layout.memberAt(member));
-    return { member, serial };
-  }
-  throw new AnnulusError(
-    'ERR_ANNULUS_LIMIT',
-    `All ${layout.threads} threads of the shared ring take part already, or ${SERIALS_MAX} have; ` +
-      'close it in one of them, or make it for more.',
-  );
+/** What a member is made of. */
+export interface MemberParts {
+  readonly memory: SharedMemory;
+  readonly layout: Layout;
+  readonly seat: Seat;
+  readonly submission: Submission;
+  readonly claims: Claims;
 }
 
 /** The error of who comes too late. */
@@ -87,19 +63,6 @@ export function ringEnded(): AnnulusError {
     'ERR_ANNULUS_CLOSED',
     'The shared ring was closed, or the thread that made it has ended.',
   );
-}
-
-/** Gives an index back that no {@link Members} was made of. */
-export function leaveSeat(words: Int32Array, layout: Layout, { member }: Seat): void {
-  Atomics.store(words, layout.memberAt(member) + MEMBER.STATE, FREE);
-}
-
-/** Empties the words of an index; what others may still read says that nobody is there. */
-function clear(words: Int32Array, at: number): void {
-  words.fill(0, at + MEMBER.SQ_HEAD, at + MEMBER.RECEIVED + 1);
-  words.fill(0, at + MEMBER.CLAIM_COUNT, at + MEMBER.CLAIM);
-  words[at + MEMBER.SOCKET] = 0;
-  words[at + MEMBER.NOTIFIED] = 1;
 }
 
 /** One thread's part in a shared ring. */
@@ -113,6 +76,7 @@ export class Members {
   readonly #mine: number;
   readonly #words: Int32Array;
   readonly #layout: Layout;
+  readonly #submission: Submission;
   readonly #claims: Claims;
   readonly #events: MemberEvents;
   /** Descriptors of others' eventfds, by member, and whose they are. */
@@ -122,19 +86,17 @@ export class Members {
   /** The other half of the home's pair. */
   #homeSocket = -1;
 
-  constructor(memory: SharedMemory, layout: Layout, seat: Seat, claims: Claims, on: MemberEvents) {
+  constructor({ memory, layout, seat, submission, claims }: MemberParts, on: MemberEvents) {
     this.member = seat.member;
     this.#serial = seat.serial;
     this.#layout = layout;
     this.#words = new Int32Array(memory.tables.buffer, 0, layout.words);
+    this.#submission = submission;
     this.#claims = claims;
     this.#events = on;
-    const [mine, other] = socketpair();
-    [this.#mine, this.socket] = [mine, other];
-    own(other);
-    this.wakeFd = eventfd();
-    own(this.wakeFd);
-    this.#enter(memory);
+    [this.#mine, this.socket] = [seat.socket, seat.otherSocket];
+    this.wakeFd = seat.wakeFd;
+    this.#enter();
   }
 
   get #at(): number {
@@ -195,19 +157,19 @@ export class Members {
     }
     const at = this.#layout.memberAt(member);
     // SYNC POINT: the inbox was filled before this; see above.
-    if (Atomics.exchange(this.#words, at + MEMBER.NOTIFIED, 1) !== 0) return;
-    const fd = this.#wakerOf(member);
-    if (fd >= 0) write(fd, ONE);
+    if (Atomics.exchange(this.#words, at + MEMBER.NOTIFIED, 1) === 0) this.#rouse(member);
   };
 
   /** Says that this thread waits for `DELIVERED` to move on, or does not any more. */
   waitForOrder(waits: boolean): void {
     const words = this.#words;
-    const at = this.#at + MEMBER.WAITS_FOR_ORDER;
-    if ((words[at] === 1) === waits) return;
-    Atomics.store(words, at, waits ? 1 : 0);
+    const at = this.#at;
+    if ((words[at + MEMBER.COUNTED] === 1) === waits) return;
     // SYNC POINT: counted before the thread looks at DELIVERED again; who moves that loads this after.
+    // The plain store goes with it: whoever recovers this thread takes back what was counted.
     Atomics.add(words, HEAD.ORDER_WAITERS, waits ? 1 : -1);
+    words[at + MEMBER.COUNTED] = waits ? 1 : 0;
+    Atomics.store(words, at + MEMBER.WAITS_FOR_ORDER, waits ? 1 : 0);
   }
 
   /** `DELIVERED` has moved: wakes who waits for that. */
@@ -224,7 +186,7 @@ export class Members {
   recoverAll(): void {
     for (let member = 0; member < this.#layout.threads; member++) {
       const state = Atomics.load(this.#words, this.#layout.memberAt(member) + MEMBER.STATE);
-      if (state !== FREE && this.isGone(member)) this.recover(member);
+      if (state !== SEAT.FREE && this.isGone(member)) this.recover(member);
     }
   }
 
@@ -234,29 +196,33 @@ export class Members {
     const at = this.#layout.memberAt(member);
     const state = Atomics.load(words, at + MEMBER.STATE);
     const kind = state & KIND;
-    const dead = kind >= RECOVERED_BY ? this.isGone(kind - RECOVERED_BY) : this.isGone(member);
-    if (!dead || kind === JOINING) return;
+    const dead =
+      kind >= SEAT.RECOVERED_BY ? this.isGone(kind - SEAT.RECOVERED_BY) : this.isGone(member);
+    if (!dead || kind === SEAT.TAKEN || kind === SEAT.JOINING) return;
     const serial = state & ~KIND;
-    const mine = serial | (RECOVERED_BY + this.member);
+    const mine = serial | (SEAT.RECOVERED_BY + this.member);
     // SYNC POINT: of several threads one recovers it.
     if (Atomics.compareExchange(words, at + MEMBER.STATE, state, mine) !== state) return;
+    this.#submission.finish(member);
     this.#claims.send(member, this.wake);
     this.#discardClaim(member);
     const moved = this.#claims.markDelivered(member);
     words[at + MEMBER.CLAIM_COUNT] = 0;
     this.#discardInbox(member);
-    if (words[at + MEMBER.WAITS_FOR_ORDER] === 1) {
-      words[at + MEMBER.WAITS_FOR_ORDER] = 0;
+    Atomics.store(words, at + MEMBER.WAITS_FOR_ORDER, 0);
+    if (words[at + MEMBER.COUNTED] === 1) {
       Atomics.add(words, HEAD.ORDER_WAITERS, -1);
+      words[at + MEMBER.COUNTED] = 0;
     }
     const settled = words[at + MEMBER.SQ_TAIL] === Atomics.load(words, at + MEMBER.RECEIVED);
-    Atomics.store(words, at + MEMBER.STATE, settled ? FREE : serial | ENDED);
+    Atomics.store(words, at + MEMBER.STATE, settled ? SEAT.FREE : serial | SEAT.ENDED);
     if (moved) this.wakeForOrder();
-    if (kind !== LIVE && kind < RECOVERED_BY) return;
-    // It may have put something into an inbox and not told, or handed something over and not entered.
+    if (kind !== SEAT.LIVE && kind < SEAT.RECOVERED_BY) return;
+    // It may have put something into an inbox and not told, or said that it has and not done so; or
+    // handed something over and not entered.
     this.#events.onMemberEnd();
     for (let other = 0; other < this.#layout.threads; other++) {
-      if (other !== member && !this.isGone(other)) this.wake(other);
+      if (other !== member && !this.isGone(other)) this.#rouse(other);
     }
   }
 
@@ -270,7 +236,9 @@ export class Members {
     const at = this.#at;
     this.waitForOrder(false);
     Atomics.store(words, at + MEMBER.GONE, 1);
-    const state = settled ? FREE : (this.#serial << KIND_BITS) | ENDED;
+    // A notification that is nobody's may come yet.
+    const free = settled && words[at + MEMBER.SQ_TAIL] === words[at + MEMBER.RECEIVED];
+    const state = free ? SEAT.FREE : stateOf(this.#serial, SEAT.ENDED);
     // SYNC POINT: before the descriptors are closed; see #wakerOf().
     Atomics.store(words, at + MEMBER.STATE, state);
     for (const watch of this.#watches.values()) watch.close();
@@ -284,29 +252,17 @@ export class Members {
     if (settled) check(native().closeRing(this.#mine), 'close');
   }
 
-  /** Begins with empty words, and has the shim see this thread as a ring. */
-  #enter(memory: SharedMemory): void {
-    const words = this.#words;
-    const at = this.#at;
+  /** From here on others may ask for this thread. */
+  #enter(): void {
     this.#discardInbox(this.member);
-    words.fill(0, at + MEMBER.GONE, at + MEMBER.NOTIFIED);
-    words[at + MEMBER.GONE_TAIL] = 1;
-    words[at + MEMBER.GONE_ENTRY + 1] = -1;
-    words[at + MEMBER.WAKE_FD] = this.wakeFd + 1;
-    const offsets = {
-      ...memory.offsets,
-      sqHead: (at + MEMBER.SQ_TAIL) * 4,
-      sqTail: (at + MEMBER.SQ_TAIL) * 4,
-      sqFlags: (at + MEMBER.GONE_FLAGS) * 4,
-      cqHead: (at + MEMBER.GONE) * 4,
-      cqTail: (at + MEMBER.GONE_TAIL) * 4,
-      cqFlags: (at + MEMBER.GONE_FLAGS) * 4,
-      cqes: (at + MEMBER.GONE_ENTRY) * 4,
-    };
-    const { tables, control } = memory;
-    adopt({ ...memory, ...ENTRY, name: this.#mine, rings: tables, control, offsets });
     // SYNC POINT: release, whoever sees the member live sees its words.
-    Atomics.store(words, at + MEMBER.STATE, (this.#serial << KIND_BITS) | LIVE);
+    Atomics.store(this.#words, this.#at + MEMBER.STATE, stateOf(this.#serial, SEAT.LIVE));
+  }
+
+  /** Wakes a member, if it is asleep. */
+  #rouse(member: number): void {
+    const fd = this.#wakerOf(member);
+    if (fd >= 0) write(fd, ONE);
   }
 
   /** A descriptor of this thread's for the eventfd of a member, or -1 if that has ended. */
@@ -318,7 +274,7 @@ export class Members {
     if (known?.serial === state) return known.fd;
     if (known !== undefined) closeOwned(known.fd);
     this.#wakers.delete(member);
-    if ((state & KIND) !== LIVE) return -1;
+    if ((state & KIND) !== SEAT.LIVE) return -1;
     const fd = syscall('fcntl', Atomics.load(words, at + MEMBER.WAKE_FD) - 1, F_DUPFD_CLOEXEC, 3);
     // SYNC POINT: a member is gone, or not live, before its descriptor is closed. If it is neither
     // after the copy was made, the copy is of the right one.
@@ -363,9 +319,13 @@ export class Members {
     const count = words[at + MEMBER.CLAIM_COUNT]!;
     for (let i = words[at + MEMBER.CLAIM_KEPT]!; i < count; i++) {
       const from = at + MEMBER.CLAIM + i * CLAIM_WORDS;
+      const [hold, result, flags] = [words[from + 1]!, words[from + 2]!, words[from + 3]!];
+      const ours = this.#claims.isOf(member, hold);
+      const received = (words[at + MEMBER.RECEIVED]! + (ours ? endsRequest(hold, flags) : 0)) | 0;
+      // Plain stores that go together (layout.ts): what is kept is counted.
       words[at + MEMBER.CLAIM_KEPT] = i + 1;
-      if (!this.#claims.isOf(member, words[from + 1]!)) continue;
-      this.#discard(member, words[from + 1]!, words[from + 2]!, words[from + 3]!);
+      words[at + MEMBER.RECEIVED] = received;
+      if (ours) closeYielded(hold, result);
     }
   }
 
@@ -374,18 +334,13 @@ export class Members {
     const words = this.#words;
     for (let at = inboxes.peek(member); at >= 0; at = inboxes.peek(member)) {
       const [hold, result, flags] = [words[at + 2]!, words[at + 3]!, words[at + 4]!];
-      inboxes.pass(member);
-      this.#discard(member, hold, result, flags);
+      inboxes.pass(member, endsRequest(hold, flags));
+      closeYielded(hold, result);
     }
   }
+}
 
-  /** Nobody is told of this completion: a descriptor that came with it is closed. */
-  #discard(member: number, hold: number, result: number, flags: number): void {
-    if (hold < 0) return;
-    if ((hold & YIELDS_FD) !== 0 && result >= 0) close(result);
-    // Such a request may have ended already: notices.ts. Rather the index is never free again.
-    const unsure = (hold & NOTICE) !== 0 && (flags & CQE.F_NOTIF) === 0;
-    if ((flags & CQE.F_MORE) !== 0 || unsure) return;
-    Atomics.add(this.#words, this.#layout.memberAt(member) + MEMBER.RECEIVED, 1);
-  }
+/** Nobody is told of this completion: a descriptor that came with it is closed. */
+function closeYielded(hold: number, result: number): void {
+  if (hold >= 0 && (hold & YIELDS_FD) !== 0 && result >= 0) close(result);
 }

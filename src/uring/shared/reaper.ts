@@ -1,13 +1,16 @@
 /**
  * Reaper: what one thread of a shared ring does with completions. Those of others it passes on; its
  * own end the holds of their requests and are told, those of requests that have several in order.
+ *
+ * A request counts as received when its last completion leaves the tables, not when it is told: between
+ * the two the thread may be terminated, and with it goes what it has kept to itself.
  */
 import { CONTROL } from '../../sys/native.ts';
 import { CQE } from '../../sys/abi.ts';
 import type { CompletionCallback } from '../cqueue.ts';
 import type { Holds } from '../holds.ts';
 import { NOTICE } from '../notices.ts';
-import { BLOCKED } from './claims.ts';
+import { BLOCKED, endsRequest } from './claims.ts';
 import type { Claims } from './claims.ts';
 import { MANY, MEMBER, OWNER_BITS } from './layout.ts';
 import type { Layout } from './layout.ts';
@@ -151,7 +154,8 @@ export class Reaper {
       const result = words[at + 3]!;
       const flags = words[at + 4]!;
       const position = words[at + 5]!;
-      inboxes.pass(member);
+      inboxes.pass(member, endsRequest(hold, flags));
+      this.#control[ENDED] = words[this.#at + RECEIVED]!;
       if ((hold & SEVERAL) === 0) this.#tell(token, hold, result, flags, callback);
       else this.#ordered.add(position, token, hold, result, flags);
     }
@@ -170,8 +174,13 @@ export class Reaper {
       const hold = words[(from + 1) | 0]!;
       const result = words[(from + 2) | 0]!;
       const flags = words[(from + 3) | 0]!;
+      const own = this.#claims.ownerOf(hold) === member;
+      const received = own ? (words[at + RECEIVED]! + endsRequest(hold, flags)) | 0 : -1;
+      // Plain stores that go together (layout.ts): what is kept is counted.
       words[at + KEPT] = index + 1;
-      if (this.#claims.ownerOf(hold) !== member) continue;
+      if (!own) continue;
+      words[at + RECEIVED] = received;
+      this.#control[ENDED] = received;
       if ((hold & SEVERAL) === 0) {
         this.#tell(token, hold, result, flags, callback);
       } else {
@@ -213,17 +222,11 @@ export class Reaper {
         if (!this.#endUnsure(hold, flags)) return;
       } else if ((flags & F_MORE) === 0) {
         if (hold !== 0) this.#holds.release(hold);
-        this.#end();
+        this.ended = (this.ended + 1) | 0;
       }
     }
     this.completed++;
     callback(token, result, flags);
-  }
-
-  #end(): void {
-    this.ended = (this.ended + 1) | 0;
-    this.#control[ENDED] = this.ended;
-    this.#words[this.#at + RECEIVED] = this.ended;
   }
 
   /** Ends a request that may complete once more than it says: notices.ts. Whether it is told. */
@@ -233,7 +236,7 @@ export class Reaper {
     if (notified && notices.isLate(hold, this.#control)) return false;
     if ((flags & F_MORE) !== 0) return true;
     this.#holds.release(notified ? hold : notices.end(hold, this.#control));
-    this.#end();
+    this.ended = (this.ended + 1) | 0;
     return true;
   }
 
@@ -243,7 +246,8 @@ export class Reaper {
     const words = this.#words;
     for (let at = inboxes.peek(member); at >= 0; at = inboxes.peek(member)) {
       this.#keep(at + 1, words[at + 5]!);
-      inboxes.pass(member);
+      inboxes.pass(member, endsRequest(words[at + 2]!, words[at + 4]!));
+      this.#control[ENDED] = words[this.#at + RECEIVED]!;
     }
   }
 
@@ -254,10 +258,14 @@ export class Reaper {
     const count = words[at + COUNT]!;
     for (let i = words[at + KEPT]!; i < count; i++) {
       const from = at + MEMBER.CLAIM + (i << 2);
-      if (this.#claims.ownerOf(words[from + 1]!) === member) {
-        this.#keep(from, (words[at + FROM]! + i) | 0);
-      }
+      const own = this.#claims.ownerOf(words[from + 1]!) === member;
+      if (own) this.#keep(from, (words[at + FROM]! + i) | 0);
+      const ended = own ? endsRequest(words[from + 1]!, words[from + 3]!) : 0;
+      const received = (words[at + RECEIVED]! + ended) | 0;
+      // Plain stores that go together (layout.ts): what is kept is counted.
       words[at + KEPT] = i + 1;
+      words[at + RECEIVED] = received;
+      this.#control[ENDED] = received;
     }
   }
 

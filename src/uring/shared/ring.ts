@@ -28,8 +28,9 @@ import { Claims } from './claims.ts';
 import { checkHandle, layoutOf } from './handle.ts';
 import type { SharedRingHandle, SharedRingOptions } from './handle.ts';
 import { HEAD, Layout, MAGIC, MANY, MEMBER, OWNER_SHIFT, RING } from './layout.ts';
-import { HOME, leaveSeat, Members, ringEnded, takeSeat } from './members.ts';
-import type { Seat } from './members.ts';
+import { HOME, Members, ringEnded } from './members.ts';
+import { leaveSeat, takeSeat } from './seats.ts';
+import type { Seat } from './seats.ts';
 import { makeMemory, unmap, wrapMemory } from './memory.ts';
 import type { SharedMemory } from './memory.ts';
 import { Reaper } from './reaper.ts';
@@ -143,7 +144,8 @@ export class SharedRing extends CommandRequests {
     this.register.groups.limit(first, first + GROUPS_EACH - 1);
     this.#submission = new Submission(memory, layout, seat.member, this.#ownerBits);
     this.#claims = new Claims(memory, layout, seat.member);
-    this.#members = new Members(memory, layout, seat, this.#claims, {
+    const parts = { memory, layout, seat, submission: this.#submission, claims: this.#claims };
+    this.#members = new Members(parts, {
       onHomeEnd: () => {
         this.#homeEnded = true;
       },
@@ -599,8 +601,7 @@ function begin(options: SharedRingOptions): Part {
   const layout = layoutOf(options);
   const memory = makeMemory(layout);
   own(memory.fd);
-  const words = new Int32Array(memory.tables.buffer, 0, layout.words);
-  return { memory, layout, seat: takeSeat(words, layout) };
+  return { memory, layout, seat: takeSeat(memory, layout) };
 }
 
 function takePart(handle: SharedRingHandle): Part {
@@ -608,7 +609,7 @@ function takePart(handle: SharedRingHandle): Part {
   const memory = wrapMemory(handle);
   try {
     const words = tablesOf(memory, layout);
-    const seat = takeSeat(words, layout);
+    const seat = takeSeat(memory, layout);
     try {
       const fd = duplicate(memory.fd);
       own(fd);
@@ -621,7 +622,7 @@ function takePart(handle: SharedRingHandle): Part {
       }
       return { memory: { ...memory, fd, name: fd }, layout, seat };
     } catch (error) {
-      leaveSeat(words, layout, seat);
+      leaveSeat(memory, layout, seat);
       throw error;
     }
   } catch (error) {

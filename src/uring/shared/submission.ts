@@ -35,8 +35,8 @@
  * enter ends within a run; and the last entry of a run is never linked to what follows, which may be
  * another thread's.
  *
- * **A thread that is terminated leaves no gap.** V8 ends a thread where a function or a turn of a loop
- * begins. From the reservation to the mark there is neither: only calls of built-in functions.
+ * **A thread that is terminated leaves no gap.** With the reservation it notes the run in its own words
+ * (layout.ts). If it does not come to mark it, whoever recovers it does steps 2 to 4.
  */
 import { CONTROL } from '../../sys/native.ts';
 import { SQE, SQE_WORD } from '../../sys/abi.ts';
@@ -49,6 +49,10 @@ const RESERVED: number = HEAD.RESERVED;
 const USER_DATA_HIGH: number = SQE_WORD.USER_DATA_HIGH;
 const LINKS: number = (SQE.IO_LINK | SQE.IO_HARDLINK) << 8;
 const PREPARED: number = CONTROL.PREPARED;
+const SQ_HEAD: number = MEMBER.SQ_HEAD;
+const SQ_TAIL: number = MEMBER.SQ_TAIL;
+const RUN_FIRST: number = MEMBER.RUN_FIRST;
+const RUN_COUNT: number = MEMBER.RUN_COUNT;
 
 /** One thread's side of the submission queue. */
 export class Submission {
@@ -67,8 +71,9 @@ export class Submission {
   private readonly ownerBits: number;
   private readonly headIndex: number;
   private readonly tailIndex: number;
-  private readonly ownHead: number;
-  private readonly ownTail: number;
+  /** First of the words of this thread. */
+  private readonly at: number;
+  private readonly layout: Layout;
   /** The indices of a run, and views of the first so many of them. */
   private readonly indices: Int32Array;
   private readonly views: (Int32Array | undefined)[] = [];
@@ -95,8 +100,8 @@ export class Submission {
     this.ownerBits = ownerBits;
     this.headIndex = offsets.sqHead >> 2;
     this.tailIndex = offsets.sqTail >> 2;
-    this.ownHead = at + MEMBER.SQ_HEAD;
-    this.ownTail = at + MEMBER.SQ_TAIL;
+    this.at = at;
+    this.layout = layout;
     this.indices = new Int32Array(entries);
     this.runs = new Int32Array(entries * 2);
   }
@@ -110,13 +115,15 @@ export class Submission {
     const count = (tail - this.handed) | 0;
     if (count === 0) return 0;
     this.fill(count, tail);
-    const { tables, array, marks, indices, views, ownTail } = this;
-    const view = count === 1 ? indices : (views[count] ??= indices.subarray(0, count));
+    const { tables, array, marks, indices, views, at } = this;
     const size = array.length | 0;
-    // From here to the mark there must be no loop, and no call of a function that is not built in.
-    // SYNC POINT: of all threads each gets positions of its own.
+    // SYNC POINT: of all threads each gets positions of its own. The plain stores go with it.
     const first = Atomics.add(tables, RESERVED, count) | 0;
+    tables[at + SQ_TAIL] = tail;
+    tables[at + RUN_FIRST] = first;
+    tables[at + RUN_COUNT] = count;
     const slot = first & this.arrayMask;
+    const view = count === 1 ? indices : (views[count] ??= indices.subarray(0, count));
     const room = size - slot;
     if (count === 1) {
       array[slot] = indices[0]!;
@@ -131,9 +138,9 @@ export class Submission {
       marks.fill(first, 0, count - room);
     }
     const end = (first + count) | 0;
-    tables[ownTail] = tail;
     // SYNC POINT: release, everything above is seen by whoever loads the mark.
     Atomics.store(marks, slot, end);
+    tables[at + RUN_COUNT] = 0;
     this.handed = tail;
     this.remember(end, tail);
     this.moveTail();
@@ -148,7 +155,7 @@ export class Submission {
     while (this.runHead !== this.runTail) {
       const at = (this.runHead & mask) * 2;
       if (((head - runs[at]!) | 0) < 0) return false;
-      this.tables[this.ownHead] = runs[at + 1]!;
+      this.tables[this.at + SQ_HEAD] = runs[at + 1]!;
       this.runHead = (this.runHead + 1) | 0;
     }
     return true;
@@ -184,6 +191,24 @@ export class Submission {
       if (seen === tail) this.movedTo = end;
       tail = seen === tail ? end : seen;
     }
+  }
+
+  /** Marks the run that a terminated member has reserved and not marked; the kernel is not entered. */
+  finish(member: number): void {
+    const { tables, array, marks, arrayMask, mask } = this;
+    const at = this.layout.memberAt(member);
+    const count = tables[at + RUN_COUNT]!;
+    if (count === 0) return;
+    const first = tables[at + RUN_FIRST]!;
+    const from = (tables[at + SQ_TAIL]! - count) | 0;
+    for (let i = 0; i < count; i++) {
+      const slot = (first + i) & arrayMask;
+      array[slot] = member * (mask + 1) + ((from + i) & mask);
+      if (i > 0) marks[slot] = first;
+    }
+    // SYNC POINT: release, as in handOver().
+    Atomics.store(marks, first & arrayMask, (first + count) | 0);
+    tables[at + RUN_COUNT] = 0;
   }
 
   /** Says in the entries whose they are, and lists their indices. */

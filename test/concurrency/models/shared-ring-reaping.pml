@@ -1,7 +1,7 @@
 /*
  * How the threads of a shared ring reap the kernel's completions and pass them to whoever asked:
  * src/uring/shared/claims.ts (claim, copy, send, markDelivered, moveDelivered), inbox.ts (hasRoom, put,
- * peek, pass), reaper.ts (tellClaim, tellOrdered), members.ts (recover). Checked by SPIN: each
+ * finishPut, peek, pass), reaper.ts (tellClaim, tellOrdered), members.ts (recover). Checked by SPIN: each
  * completion is told once, as the kernel wrote it, those of one request in their order, and none
  * is left behind.
  *
@@ -30,6 +30,8 @@
  *   TICKETS_FIRST   the inbox's tickets are looked at before DELIVERED
  *   TELL_PAST_GAP   completions are told although an entry of the inbox is just being filled
  *   SENT_UNCOUNTED  a claim does not say how much of it is sent, for whoever recovers
+ *   NOTE_LATE       a thread may be terminated between a ticket and the note that its entry is filled
+ *   UNFINISHED      nobody marks the entry that a terminated thread has filled
  *   UNMOVED         whoever recovers does not move DELIVERED if the claim is marked already
  */
 #ifndef COMPLETIONS
@@ -78,6 +80,7 @@ typedef Claim {
   byte first;
   byte sent;
   byte kept;
+  byte put;
   bool marked
 }
 
@@ -197,7 +200,17 @@ inline claim() {
   atomic { head = 0; size = 0 }
 }
 
-/* Puts what is left of a claim into the inbox. A thread is not ended between a ticket and its mark. */
+/* Marks the entry of the inbox that is filled and not marked. */
+inline finishPut() {
+  d_step {
+    if
+    :: own.put > 0 -> inboxMark[(own.put - 1) % INBOX] = own.put; own.put = 0
+    :: else
+    fi
+  }
+}
+
+/* Puts what is left of a claim into the inbox. The plain stores after a ticket go with it. */
 inline send() {
   do
   :: own.sent < own.count && !ended ->
@@ -210,13 +223,24 @@ inline send() {
 #ifdef FILL_LATE
      inboxMark[ticket % INBOX] = ticket + 1;
 #endif
+#ifdef NOTE_LATE
+     mayEnd();
+     if
+     :: ended -> break
+     :: else
+     fi;
+#endif
      d_step {
        inboxEntry[ticket % INBOX] = own.entries[own.sent];
-       inboxMark[ticket % INBOX] = ticket + 1;
+       own.put = ticket + 1;
        ticket = 0;
        own.sent++
      }
-     mayEnd()
+     mayEnd();
+     if
+     :: !ended -> finishPut(); mayEnd()
+     :: else
+     fi
   :: else -> break
   od
 }
@@ -265,7 +289,7 @@ inline moveDelivered() {
   atomic { head = 0; size = 0 }
 }
 
-/* Where V8 may end a thread: a function, or a turn of a loop, begins. */
+/* Where V8 may end a thread: a function, a turn of a loop, or a call of a built-in begins. */
 inline mayEnd() {
   if
   :: mayTerminate -> ended = true; mayTerminate = false
@@ -300,6 +324,9 @@ inline recover() {
 #ifdef SENT_UNCOUNTED
   own.sent = 0;
 #endif
+#ifndef UNFINISHED
+  finishPut();
+#endif
   if
   :: !own.marked -> send(); mark(); moveDelivered()
 #ifndef UNMOVED
@@ -330,10 +357,13 @@ end:
   od
 }
 
+/* Whether the next entry of the inbox can be taken. */
+#define FILLED (inboxMark[inboxHead % INBOX] == inboxHead + 1)
+
 /* Takes what is in the inbox, as far as its entries are filled. */
 inline sweep() {
   do
-  :: inboxMark[inboxHead % INBOX] == inboxHead + 1 ->
+  :: FILLED ->
 #ifdef PASS_FIRST
      inboxHead++;
      d_step {
@@ -366,7 +396,7 @@ proctype owner(bool reaps) {
   do
   :: told < COMPLETIONS ->
      if
-     :: (reaps && CLAIMABLE) || inboxTail > inboxHead || delivered > told
+     :: (reaps && CLAIMABLE) || FILLED || (delivered > told && inboxTail == inboxHead)
      fi;
      if
      :: reaps ->

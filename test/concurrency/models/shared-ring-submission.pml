@@ -1,12 +1,13 @@
 /*
  * How the threads of a shared ring hand requests to the kernel through one queue: src/uring/shared/
- * submission.ts (handOver, reclaim, moveTail), ring.ts (submit). Checked by SPIN: the kernel gets each
+ * submission.ts (handOver, finish, reclaim, moveTail), ring.ts (submit). Checked by SPIN: the kernel gets each
  * request once, as it was filled in, those of one thread in their order, and no enter ends within a
  * run; and no run is forgotten.
  *
  * The first thread hands over RUNS runs of 1 to ENTRIES entries, each further one a run less. They
  * fill an entry again only once the kernel has consumed what was in it. One thread may be terminated
- * where V8 can end it; another thread then moves the tail and enters.
+ * where V8 can end it: not between an atomic operation and the plain stores behind it. Another thread
+ * then marks the run it has reserved, if it has not, moves the tail and enters.
  *
  * Memory is weak where Atomics matter: without them, the store of a mark may stay in a store buffer
  * (`lateSlot`), where only its own thread sees it.
@@ -21,7 +22,9 @@
  *   ENTER_IF_OWN    a thread enters only until its own runs are consumed, not those it moved over
  *   FREE_EARLY      entries are taken for free once the tail is behind them, not the head
  *   SPLIT_RUNS      every position is marked by itself, so that the tail may stop within a run
- *   GAP             a thread may be terminated between the reservation and the mark
+ *   NOTE_LATE       a thread may be terminated between the reservation and the note of the run
+ *   NOTE_KEPT       a thread may be terminated between the mark and the end of the note
+ *   UNFINISHED      nobody marks the run that a terminated thread has reserved
  *   UNRECOVERED     nobody moves the tail and enters for a thread that was terminated
  */
 #ifndef THREADS
@@ -52,7 +55,13 @@ bool entered;
 byte got[THREADS];
 bool runEnds[POSITIONS];
 
+/* Runs that are reserved and not marked, as their threads have noted them. */
+byte noteFirst[THREADS];
+byte noteCount[THREADS];
+byte noteFrom[THREADS];
+
 bool terminated;
+byte victim;
 byte done;
 
 proctype storeBuffer(byte me) {
@@ -74,10 +83,10 @@ inline fillEntries() {
   }
 }
 
-inline fillArray() {
+inline fillArray(who, from) {
   d_step {
     for (index : 0 .. count - 1) {
-      array[(first + index) % SIZE] = me * ENTRIES + (handed + index) % ENTRIES;
+      array[(first + index) % SIZE] = who * ENTRIES + (from + index) % ENTRIES;
 #ifdef SPLIT_RUNS
       marks[(first + index) % SIZE] = first + index + 1
 #else
@@ -99,6 +108,21 @@ inline mark() {
 #else
   marks[first % SIZE] = first + count
 #endif
+}
+
+/* With the operation before it, as plain stores. */
+inline note() {
+  noteFirst[me] = first;
+  noteFrom[me] = handed;
+  noteCount[me] = count
+}
+
+/* V8 may end the thread here. */
+inline mayEnd() {
+  if
+  :: atomic { !terminated -> terminated = true; victim = me } goto ended
+  :: true -> skip
+  fi
 }
 
 /* Moves the kernel's tail on over all runs that are marked. */
@@ -205,23 +229,32 @@ proctype thread(byte me; byte runsToDo) {
 #endif
 #ifdef RESERVE_BY_LOAD
      first = reserved;
-     reserved = first + count;
-#else
+     atomic { reserved = first + count; note() };
+#elif defined(NOTE_LATE)
      atomic { first = reserved; reserved = reserved + count };
+     runEnds[first + count] = true;
+     mayEnd();
+     note();
+#else
+     atomic { first = reserved; reserved = reserved + count; note() };
 #endif
      runEnds[first + count] = true;
-#ifdef GAP
-     if
-     :: !terminated -> terminated = true; break
-     :: true -> skip
-     fi;
-#endif
 #ifdef MARK_FIRST
      mark();
 #endif
-     fillArray();
+     mayEnd();
+     fillArray(me, handed);
+     mayEnd();
 #ifndef MARK_FIRST
+#ifdef NOTE_KEPT
      mark();
+     mayEnd();
+     noteCount[me] = 0;
+#else
+     atomic { mark(); noteCount[me] = 0 }
+#endif
+#else
+     noteCount[me] = 0;
 #endif
 #ifdef FILL_LATE
      fillEntries();
@@ -233,30 +266,45 @@ proctype thread(byte me; byte runsToDo) {
        runs++;
        first = 0
      };
-     if
-     :: !terminated -> terminated = true; break
-     :: true -> skip
-     fi;
+     mayEnd();
      moveTail();
-     if
-     :: !terminated -> terminated = true; break
-     :: true -> skip
-     fi;
+     mayEnd();
      enterAll(runEnd[runs - 1]);
      count = 0;
      round++
   :: else -> break
   od;
+ended:
   done++
+}
+
+/* Marks the run that a terminated thread has not. */
+inline finish() {
+  first = noteFirst[victim];
+  count = noteCount[victim];
+  if
+  :: count > 0 ->
+     fillArray(victim, noteFrom[victim]);
+     marks[first % SIZE] = first + count;
+     noteCount[victim] = 0
+  :: else
+  fi;
+  first = 0;
+  count = 0
 }
 
 /* Looks after a thread that was terminated; and waits until everything has come to the kernel. */
 proctype home() {
-  byte me = THREADS, index, tail, end, moved;
+  byte me = THREADS, index, tail, end, moved, first, count;
   bool recovered;
   do
 #ifndef UNRECOVERED
-  :: atomic { terminated && !recovered -> recovered = true } moveTail(); enterAll(sqTail)
+  :: atomic { terminated && !recovered -> recovered = true }
+#ifndef UNFINISHED
+     finish();
+#endif
+     moveTail();
+     enterAll(sqTail)
 #endif
   :: atomic { done == THREADS && sqHead == reserved -> break }
   od

@@ -24,6 +24,7 @@
  *   LOOK_THEN_ASK   whoever waits for DELIVERED looks at it, then says so
  *   PLAIN_ASK       whoever waits for DELIVERED may look at it before it is visible that it waits
  *   END_QUIETLY     whoever recovers a thread does not wake the others
+ *   END_POLITELY    whoever recovers a thread does not wake those that NOTIFIED says were woken
  */
 #ifndef COMPLETIONS
 #define COMPLETIONS 3
@@ -73,6 +74,14 @@ end:
   od
 }
 
+/* Where V8 may end a thread. */
+inline mayEnd() {
+  if
+  :: mayTerminate -> mayTerminate = false; ended = true
+  :: true -> skip
+  fi
+}
+
 /* Atomics.exchange(NOTIFIED, 1), and a write of the eventfd if it was 0. */
 inline wake(whom) {
 #ifdef STORE_NOTIFIED
@@ -82,8 +91,9 @@ inline wake(whom) {
   fi
 #else
   atomic { wasAwake = notified[whom]; notified[whom] = 1 };
+  mayEnd();
   if
-  :: wasAwake == 0 -> eventfd[whom] = true
+  :: wasAwake == 0 && !ended -> eventfd[whom] = true
   :: else
   fi;
   wasAwake = 0
@@ -116,13 +126,6 @@ inline wakeForOrder() {
 #endif
   waiters = 0;
   moved = false
-}
-
-inline mayEnd() {
-  if
-  :: mayTerminate -> mayTerminate = false; ended = true
-  :: true -> skip
-  fi
 }
 
 /* Claims one completion, and passes it on if it is the other thread's. */
@@ -167,7 +170,11 @@ inline reap() {
      :: else
      fi;
      if
-     :: !ended -> wakeForOrder(); position = NONE
+     :: !ended -> wakeForOrder()
+     :: else
+     fi;
+     if
+     :: !ended -> position = NONE
      :: else
      fi
   :: else
@@ -227,8 +234,8 @@ inline waitForOrder() {
 #ifdef PLAIN_ASK
      asking[me] = true
 #else
-     waitsForOrder[me] = true;
-     orderWaiters++
+     orderWaiters++;
+     waitsForOrder[me] = true
 #endif
   :: else
   fi
@@ -238,8 +245,8 @@ inline endWaitForOrder() {
   if
   :: asks ->
      asks = false;
-     atomic { !asking[me] -> waitsForOrder[me] = false };
-     orderWaiters--
+     atomic { !asking[me] -> orderWaiters-- };
+     waitsForOrder[me] = false
   :: else
   fi
 }
@@ -327,8 +334,10 @@ end:
      fi;
      moveDelivered();
      wakeForOrder();
-#ifndef END_QUIETLY
+#ifdef END_POLITELY
      wake(1 - me);
+#elif !defined(END_QUIETLY)
+     eventfd[1 - me] = true;
 #endif
      break
   od

@@ -97,11 +97,13 @@ export class ElementReceiver<A extends ElementArray = ElementArray> extends Slic
    */
   override consume(count: number): void {
     this.checkOpen();
-    if (count > this.#seen()) this.refresh();
-    if (!(Number.isInteger(count) && count >= 0 && count <= this.#seen())) {
+    // Not in elements: a division takes as long as all the rest.
+    const bytes = count * this.elementBytes;
+    if (bytes > this.seen()) this.refresh();
+    if (!(Number.isInteger(count) && count >= 0 && bytes <= this.seen())) {
       throw outOfRange('count', `an integer from 0 to ${this.#seen()}`, count);
     }
-    if (count > 0) this.release(count * this.elementBytes);
+    if (count > 0) this.release(bytes);
   }
 
   /**

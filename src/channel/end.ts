@@ -99,7 +99,8 @@ export abstract class End {
   private readonly waiter: Waiter;
   private readonly spinner: Spinner;
   private pending: Pending | undefined;
-  private isClosed = false;
+  /** A number: of a boolean in a field V8 does not know that it is one, and looks at all it could be. */
+  private isClosed: 0 | 1 = 0;
 
   /** @internal Takes over memory and descriptors with `attach()`. */
   protected constructor(
@@ -128,14 +129,14 @@ export abstract class End {
   /** The ring's memory once, without its mirror; what to register as a fixed buffer. */
   get memory(): Uint8Array {
     const { buffer, headerBytes, capacity } = this.shared;
-    return this.isClosed
+    return this.closed
       ? new Uint8Array(0)
       : new Uint8Array(buffer, headerBytes, Math.min(capacity, buffer.byteLength - headerBytes));
   }
 
   /** Whether this end was closed. */
   get closed(): boolean {
-    return this.isClosed;
+    return this.isClosed === 1;
   }
 
   /** @internal A minimum as the caller gave it, checked, in bytes. */
@@ -180,7 +181,7 @@ export abstract class End {
 
   /** @internal */
   protected checkOpen(): void {
-    if (this.isClosed) throw closedEnd();
+    if (this.isClosed === 1) throw closedEnd();
   }
 
   /** @internal The state of the other side. */
@@ -199,9 +200,9 @@ export abstract class End {
    * `ERR_REGION_BUSY`, and changes nothing, while the kernel uses the memory.
    */
   protected finish(state: number): void {
-    if (this.isClosed) return;
+    if (this.closed) return;
     this.shared.checkReleasable();
-    this.isClosed = true;
+    this.isClosed = 1;
     this.announce(state);
     this.link.close();
     this.shared.release();
@@ -419,7 +420,7 @@ export abstract class End {
     if (pending.onAbort !== undefined) {
       pending.signal?.removeEventListener('abort', pending.onAbort);
     }
-    if (!this.isClosed) {
+    if (!this.closed) {
       this.link.hold(false);
       this.wakeUp(true);
     }

@@ -80,8 +80,9 @@ export class ChannelMemory {
     this.words = new Int32Array(this.#buffer, 0, HEADER_BYTES >> 2);
     this.allWords = new Int32Array(this.#buffer, 0, mapped >> 2);
     this.bytes = Buffer.from(this.#buffer as ArrayBuffer, 0, mapped);
-    this.headerBytes = headerBytes;
-    this.capacity = capacity;
+    // From the kernel as doubles; every field computed with them would be one, a number on the heap.
+    this.headerBytes = headerBytes | 0;
+    this.capacity = capacity | 0;
     this.format = format;
     this.mirrored = mirrored;
     this.#release = release;

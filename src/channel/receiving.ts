@@ -13,11 +13,17 @@ import { corrupt } from './memory.ts';
 import type { ChannelMemory } from './memory.ts';
 import { peerDied } from './sending.ts';
 
+// V8 compiles constants of the module itself into the code, but looks up what is imported at every use.
+const TAIL: number = WORD.TAIL;
+const HEAD: number = WORD.HEAD;
+const MASK: number = POSITION;
+
 /** The reading side of a channel. */
 export abstract class ReceivingEnd extends End {
   private readonly ringBytes: number;
   private readonly dataAt: number;
-  private readonly mirrored: boolean;
+  /** Before where bytes in one piece end: in mirrored memory a lap further. */
+  private readonly reach: number;
   /** The least that there can be of content, in bytes. */
   private readonly unit: number;
   /** Where consumed bytes end, 0 to twice the capacity. Only this side stores it. */
@@ -36,7 +42,7 @@ export abstract class ReceivingEnd extends End {
     super(memory, fds, RECEIVER_SIDE, options);
     this.ringBytes = memory.capacity;
     this.dataAt = memory.headerBytes;
-    this.mirrored = memory.mirrored;
+    this.reach = memory.mirrored ? 2 * this.ringBytes : this.ringBytes;
     this.unit = memory.format.unit;
     // SYNC POINT: where an earlier receiver has stopped; it is gone and stores no more.
     this.head = Atomics.load(this.words, WORD.HEAD) & POSITION;
@@ -44,7 +50,7 @@ export abstract class ReceivingEnd extends End {
     this.lapEnd = this.ringBytes;
     // Flat memory is looked at with the first read: passing a gap stores the position, which is not
     // ours before the end is.
-    if (this.mirrored) this.refresh();
+    if (memory.mirrored) this.refresh();
     this.attach(this.head);
   }
 
@@ -69,10 +75,9 @@ export abstract class ReceivingEnd extends End {
   /** @internal Bytes of content in one piece, by the sender's position as last seen. */
   protected seen(): number {
     const { used } = this;
-    if (this.mirrored) return used;
     const offset = this.offset();
     // Not over the end of the memory: the sender is in the same lap, or at its end.
-    if (offset + used < this.ringBytes || used === 0) return used;
+    if (offset + used < this.reach || used === 0) return used;
     return this.lapEnd - offset;
   }
 
@@ -90,7 +95,7 @@ export abstract class ReceivingEnd extends End {
   /** @internal */
   protected override refresh(): void {
     // SYNC POINT: acquire, pairs with the sender's exchange: the bytes before `tail` are written.
-    this.accept(Atomics.load(this.words, WORD.TAIL) & POSITION);
+    this.accept(Atomics.load(this.words, TAIL) & MASK);
   }
 
   /** @internal */
@@ -100,7 +105,7 @@ export abstract class ReceivingEnd extends End {
     const used = ahead < 0 ? ahead + 2 * ringBytes : ahead;
     if (tail >= 2 * ringBytes || used > ringBytes) throw badPositions(tail, head);
     this.used = used;
-    if (!this.mirrored) this.acceptWrap();
+    if (this.isFlat) this.acceptWrap();
   }
 
   /** @internal */
@@ -108,8 +113,7 @@ export abstract class ReceivingEnd extends End {
     const seen = this.seen();
     // What ends with the memory cannot grow.
     return (
-      seen >= minimum ||
-      (!this.mirrored && seen >= this.unit && this.offset() + seen === this.lapEnd)
+      seen >= minimum || (this.isFlat && seen >= this.unit && this.offset() + seen === this.lapEnd)
     );
   }
 
@@ -143,6 +147,10 @@ export abstract class ReceivingEnd extends End {
     return result;
   }
 
+  private get isFlat(): boolean {
+    return this.reach === this.ringBytes;
+  }
+
   private offset(): number {
     return this.head >= this.ringBytes ? this.head - this.ringBytes : this.head;
   }
@@ -151,7 +159,7 @@ export abstract class ReceivingEnd extends End {
     this.used -= bytes;
     const next = this.head + bytes;
     this.head = next >= 2 * this.ringBytes ? next - 2 * this.ringBytes : next;
-    if (this.mirrored) return;
+    if (!this.isFlat) return;
     if (this.offset() === 0) this.lapEnd = this.ringBytes;
     else this.passGap();
   }
@@ -159,7 +167,7 @@ export abstract class ReceivingEnd extends End {
   private publish(): void {
     // SYNC POINT: release, the bytes were read before the head that frees them. The exchange also
     // fetches and clears the sender's bit.
-    if (Atomics.exchange(this.words, WORD.HEAD, this.head) < 0) this.link.wake();
+    if (Atomics.exchange(this.words, HEAD, this.head) < 0) this.link.wake();
   }
 
   /** In flat memory, the sender may have left the end of a lap unused. */

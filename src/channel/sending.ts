@@ -32,6 +32,12 @@ export interface SenderOptions extends EndOptions {
   readonly whenFull?: WhenFull | undefined;
 }
 
+// V8 compiles constants of the module itself into the code, but looks up what is imported at every use.
+const TAIL: number = WORD.TAIL;
+const HEAD: number = WORD.HEAD;
+const COUNT: number = WORD.COUNT;
+const MASK: number = POSITION;
+
 const POLICIES: readonly WhenFull[] = ['block', 'fail', 'drop'];
 
 /** The writing side of a channel. */
@@ -43,7 +49,8 @@ export abstract class SendingEnd extends End {
   /** @internal Bytes handed out to be written into and not committed. */
   protected claimed = 0;
   private readonly dataAt: number;
-  private readonly mirrored: boolean;
+  /** Where bytes in one piece end at the latest: in mirrored memory a lap further. */
+  private readonly reach: number;
   private readonly highWaterMark: number;
   /** Where written bytes end, 0 to twice the capacity. Only this side stores it. */
   private tail: number;
@@ -74,7 +81,7 @@ export abstract class SendingEnd extends End {
     this.whenFull = whenFull;
     this.highWaterMark = mark;
     this.dataAt = memory.headerBytes;
-    this.mirrored = memory.mirrored;
+    this.reach = memory.mirrored ? 2 * this.ringBytes : this.ringBytes;
     this.tail = Atomics.load(this.words, WORD.TAIL) & POSITION;
     this.laps = this.words[WORD.LAPS]!;
     this.count = this.words[WORD.COUNT]!;
@@ -120,8 +127,7 @@ export abstract class SendingEnd extends End {
   /** @internal Bytes that can be claimed, by the receiver's position as last seen. */
   protected claimable(): number {
     const free = this.room;
-    if (this.mirrored) return free;
-    const toEnd = this.ringBytes - this.offset();
+    const toEnd = this.reach - this.offset();
     return free < toEnd ? free : toEnd;
   }
 
@@ -138,7 +144,7 @@ export abstract class SendingEnd extends End {
       if (this.room < bytes) return -1;
     }
     const offset = this.offset();
-    if (this.mirrored || offset + bytes <= this.ringBytes) return this.dataAt + offset;
+    if (offset + bytes <= this.reach) return this.dataAt + offset;
     return this.reserveInNextLap(bytes);
   }
 
@@ -181,7 +187,7 @@ export abstract class SendingEnd extends End {
   /** @internal */
   protected override refresh(): void {
     // SYNC POINT: acquire, pairs with the receiver's exchange: it has read the bytes before `head`.
-    this.accept(Atomics.load(this.words, WORD.HEAD) & POSITION);
+    this.accept(Atomics.load(this.words, HEAD) & MASK);
   }
 
   /** @internal */
@@ -195,9 +201,7 @@ export abstract class SendingEnd extends End {
 
   /** @internal */
   protected override enough(minimum: number): boolean {
-    if (this.mirrored || this.offset() + minimum <= this.ringBytes) {
-      return this.room >= minimum;
-    }
+    if (this.offset() + minimum <= this.reach) return this.room >= minimum;
     // What is claimed must stay where it is.
     if (this.claimed > 0) return false;
     return this.reserveInNextLap(minimum) !== -1;
@@ -230,7 +234,9 @@ export abstract class SendingEnd extends End {
     this.tail = next;
     // The receiver has left the lap before, or there would have been no room: it needs that one's
     // end no more. The exchange of the tail comes later and publishes this.
-    if (!this.mirrored && this.offset() === 0) this.words[WORD.WRAP] = this.ringBytes;
+    if (this.reach === this.ringBytes && this.offset() === 0) {
+      this.words[WORD.WRAP] = this.ringBytes;
+    }
   }
 
   /** Leaves what is left of flat memory unused, if that much is free, and claims from its start. */
@@ -266,10 +272,10 @@ export abstract class SendingEnd extends End {
   /** Stores the tail; whether the receiver asks for attention. */
   private store(): boolean {
     this.unpublished = 0;
-    this.words[WORD.COUNT] = this.count;
+    this.words[COUNT] = this.count;
     // SYNC POINT: release, the bytes were written before the tail that uncovers them. The exchange
     // also fetches and clears the receiver's bit, which tells of a receiver asleep or gone.
-    return Atomics.exchange(this.words, WORD.TAIL, this.tail) < 0;
+    return Atomics.exchange(this.words, TAIL, this.tail) < 0;
   }
 
   private attend(): void {

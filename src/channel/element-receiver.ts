@@ -13,6 +13,7 @@ import type { ChannelHandle } from './handle.ts';
 import { MODE } from './layout.ts';
 import { corrupt } from './memory.ts';
 import type { ChannelMemory } from './memory.ts';
+import { pause } from './pause.ts';
 import { SliceReceiver } from './slices.ts';
 import { readable, webReadable } from './streams.ts';
 
@@ -119,7 +120,10 @@ export class ElementReceiver<A extends ElementArray = ElementArray> extends Slic
     if (this.#width !== 1) throw noNumbers();
     if (this.seen() < elementBytes) {
       this.refresh();
-      if (this.seen() < elementBytes) return undefined;
+      if (this.seen() < elementBytes) {
+        pause();
+        return undefined;
+      }
     }
     return this.#all[this.#checkedPlace() >> this.#shift];
   }

@@ -102,7 +102,7 @@ export class ElementReceiver<A extends ElementArray = ElementArray> extends Slic
     const bytes = count * this.elementBytes;
     if (bytes > this.seen()) this.refresh();
     if (!(Number.isInteger(count) && count >= 0 && bytes <= this.seen())) {
-      throw outOfRange('count', `an integer from 0 to ${this.#seen()}`, count);
+      throw this.#notThere(count);
     }
     if (count > 0) this.release(bytes);
   }
@@ -150,6 +150,10 @@ export class ElementReceiver<A extends ElementArray = ElementArray> extends Slic
   protected override checkMinimum(minimum: number): number {
     checkInteger('minimum', minimum, 1, this.capacity);
     return minimum * this.elementBytes;
+  }
+
+  #notThere(count: number): Error {
+    return outOfRange('count', `an integer from 0 to ${this.#seen()}`, count);
   }
 
   #takeCopy(): A | undefined {

@@ -134,11 +134,7 @@ export class ElementSender<A extends ElementArray = ElementArray> extends SliceS
     const { elementBytes } = this;
     if (this.#width !== 1) throw noNumbers();
     const place = this.reserve(elementBytes);
-    if (place === -1) {
-      this.beforeWait();
-      this.finished();
-      return false;
-    }
+    if (place === -1) return this.#hasNoRoom();
     this.countOne();
     this.#all[place >> this.#shift] = element;
     this.advance(elementBytes);
@@ -201,6 +197,13 @@ export class ElementSender<A extends ElementArray = ElementArray> extends SliceS
       at += count;
     }
     return undefined;
+  }
+
+  /** What is to be done when there is no room; false, or throws if nobody can make any. */
+  #hasNoRoom(): false {
+    this.beforeWait();
+    this.finished();
+    return false;
   }
 
   /** In flat memory the rest of a lap may be less than one record: the next lap has room, perhaps. */

@@ -54,6 +54,8 @@ export abstract class SendingEnd extends End {
   private readonly highWaterMark: number;
   /** Where written bytes end, 0 to twice the capacity. Only this side stores it. */
   private tail: number;
+  /** Position at which `turn()` has something to do. */
+  private turnAt: number;
   /** Free bytes by the receiver's position as last seen, which never overestimates them. */
   private room = 0;
   /** Bytes written and not published. */
@@ -83,6 +85,8 @@ export abstract class SendingEnd extends End {
     this.dataAt = memory.headerBytes;
     this.reach = memory.mirrored ? 2 * this.ringBytes : this.ringBytes;
     this.tail = Atomics.load(this.words, WORD.TAIL) & POSITION;
+    if (this.tail >= 2 * this.ringBytes) throw corrupt(`the sender's position is ${this.tail}`);
+    this.turnAt = this.nextTurn();
     this.laps = this.words[WORD.LAPS]!;
     this.count = this.words[WORD.COUNT]!;
     this.drops = this.words[WORD.DROPPED]!;
@@ -225,18 +229,27 @@ export abstract class SendingEnd extends End {
 
   private move(bytes: number): void {
     this.room -= bytes;
-    let next = this.tail + bytes;
-    if (next >= 2 * this.ringBytes) {
-      next -= 2 * this.ringBytes;
+    this.tail += bytes;
+    if (this.tail >= this.turnAt) this.turn();
+  }
+
+  /** The tail has come to where positions begin again, or in flat memory to the end of that. */
+  private turn(): void {
+    const { ringBytes } = this;
+    if (this.tail >= 2 * ringBytes) {
+      this.tail -= 2 * ringBytes;
       this.laps = (this.laps + 1) | 0;
       this.words[WORD.LAPS] = this.laps;
     }
-    this.tail = next;
+    if (this.reach !== ringBytes) return;
+    this.turnAt = this.nextTurn();
     // The receiver has left the lap before, or there would have been no room: it needs that one's
     // end no more. The exchange of the tail comes later and publishes this.
-    if (this.reach === this.ringBytes && this.offset() === 0) {
-      this.words[WORD.WRAP] = this.ringBytes;
-    }
+    this.words[WORD.WRAP] = ringBytes;
+  }
+
+  private nextTurn(): number {
+    return this.tail < this.ringBytes ? this.reach : 2 * this.ringBytes;
   }
 
   /** Leaves what is left of flat memory unused, if that much is free, and claims from its start. */

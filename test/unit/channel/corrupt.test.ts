@@ -57,6 +57,19 @@ describe('a corrupt channel', () => {
     assert.throws(() => receiver.waitReadable(), corrupt);
   });
 
+  it('is refused by who takes the place of an end that has left its position out of range', () => {
+    using channel = Channel.create({ capacity: page });
+    using receiver = channel.receiver;
+    channel.sender.close();
+    const words = new Int32Array(receiver.memory.buffer, 0, page >> 2);
+    const { handle } = receiver.renewPeer();
+    // Within the capacity of each other, so only the limit of positions is broken.
+    words[WORD.TAIL] = 2 * page;
+    words[WORD.HEAD] = 2 * page - 8;
+    const message = new RegExp(`sender's position is ${2 * page}`);
+    assert.throws(() => Sender.attach(handle), { ...corrupt, message });
+  });
+
   it('rejects a wait that is woken by a broken position', async () => {
     using channel = Channel.create({ capacity: page });
     using sender = channel.sender;

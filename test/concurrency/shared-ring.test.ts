@@ -33,6 +33,26 @@ describe('a shared ring under stress', { skip: withoutUring }, () => {
     test.diagnostic(`it overflowed ${overflows} times`);
   });
 
+  it('is joined and left by threads all the time', async () => {
+    using ring = new SharedRing({ threads: 6, entries: 32 });
+    const { handle } = ring;
+    const workers = [1, 2, 3, 4].map((index) =>
+      startThread({ handle, seed: seed + index * 1_000, requests: 300, joins: 1_000 }),
+    );
+    let left = workers.length;
+    const reports = workers.map(async (worker) => {
+      const [report] = (await once(worker, 'message')) as [SharedReport];
+      left--;
+      return report;
+    });
+    const all = Promise.all(reports);
+    while (left > 0) {
+      ring.drain(() => assert.fail('the home has asked for nothing'));
+      await Promise.race([setTimeout(1), all]);
+    }
+    for (const { completed } of await all) assert.equal(completed, 300);
+  });
+
   it('goes on when threads are terminated at any moment', async () => {
     const random = randomFrom(seed);
     using ring = new SharedRing({ threads: 4, entries: 32 });

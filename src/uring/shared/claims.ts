@@ -74,9 +74,8 @@ export class Claims {
   private readonly at: number;
   private readonly claimAt: number;
   private readonly layout: Layout;
-  /** Members whose inboxes had room when this claim looked, and who was sent something. */
+  /** Members whose inboxes had room when this claim looked. */
   private readonly checked: Uint8Array;
-  private readonly sent: Uint8Array;
   /** Other threads with completions in this claim. */
   private foreign = 0;
   /** Completions of this thread in the claim, as it was made. */
@@ -102,7 +101,6 @@ export class Claims {
     this.at = layout.memberAt(member);
     this.claimAt = this.at + MEMBER.CLAIM;
     this.checked = new Uint8Array(THREADS_MAX);
-    this.sent = new Uint8Array(THREADS_MAX);
   }
 
   /** Completions in the queue that nobody has claimed. */
@@ -213,21 +211,25 @@ export class Claims {
    * @param told - Told whose inbox got something, once for each.
    */
   send(of: number, told: (member: number) => void): void {
-    const { words, sent } = this;
+    const { words } = this;
     const at = this.layout.memberAt(of);
     const claimAt = at + MEMBER.CLAIM;
     const count = words[at + COUNT]!;
     const from = words[at + FROM]!;
-    sent.fill(0, 0, this.threads);
+    // Members, a bit each. Not a field: whoever is told may recover a member, and send its claim.
+    let [low, high] = [0, 0];
     this.inboxes.finishPut(at);
     for (let i = words[at + SENT]!; i < count; i++) {
       const entry = claimAt + (i << CLAIM_SHIFT);
       const owner = (words[entry + 1]! >>> SHIFT) & OWNER_MASK;
       if (owner === of || owner >= this.threads) continue;
       this.inboxes.put(owner, at, entry, (from + i) | 0, i + 1);
-      sent[owner] = 1;
+      if (owner < 32) low |= 1 << owner;
+      else high |= 1 << owner;
     }
-    for (let member = 0; member < this.threads; member++) if (sent[member] === 1) told(member);
+    for (let member = 0; member < this.threads; member++) {
+      if ((((member < 32 ? low : high) >>> member) & 1) === 1) told(member);
+    }
   }
 
   /**

@@ -235,19 +235,23 @@ export class Members {
     const words = this.#words;
     const at = this.#at;
     this.waitForOrder(false);
+    // Before the index is free: then the word is another thread's.
+    if (this.member !== HOME && Atomics.exchange(words, at + MEMBER.SOCKET, 0) !== 0) {
+      close(this.socket);
+    }
     Atomics.store(words, at + MEMBER.GONE, 1);
     // A notification that is nobody's may come yet.
     const free = settled && words[at + MEMBER.SQ_TAIL] === words[at + MEMBER.RECEIVED];
     const state = free ? SEAT.FREE : stateOf(this.#serial, SEAT.ENDED);
-    // SYNC POINT: before the descriptors are closed; see #wakerOf().
-    Atomics.store(words, at + MEMBER.STATE, state);
+    // SYNC POINT: before the descriptors are closed; see #wakerOf(). Somebody may recover this member
+    // since it is gone: then it is for him to free the index.
+    Atomics.compareExchange(words, at + MEMBER.STATE, stateOf(this.#serial, SEAT.LIVE), state);
     for (const watch of this.#watches.values()) watch.close();
     for (const [fd] of this.#watches) if (fd !== this.#mine) closeOwned(fd);
     this.#watches.clear();
     for (const { fd } of this.#wakers.values()) closeOwned(fd);
     closeOwned(this.wakeFd);
     if (this.member === HOME) closeOwned(this.socket);
-    else if (Atomics.exchange(words, at + MEMBER.SOCKET, 0) !== 0) close(this.socket);
     // With requests in flight the shim must go on knowing of them: it leaks their memory at the end.
     if (settled) check(native().closeRing(this.#mine), 'close');
   }

@@ -20,6 +20,8 @@ export interface SharedWork {
   readonly handle: SharedRingHandle;
   readonly seed: number;
   readonly requests: number;
+  /** How often it joins and leaves. Default: once. */
+  readonly joins?: number;
   /** A thread that only reaps ends when this word is not 0 any more. */
   readonly stop?: Int32Array;
 }

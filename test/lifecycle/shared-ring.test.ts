@@ -44,6 +44,11 @@ function isMapped(address: number): boolean {
   return mappings().some(({ start, end }) => start <= address && address + BYTES <= end);
 }
 
+/** Lets the event loop turn, so that it sees whose sockets were closed. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) await setImmediate();
+}
+
 /** Lets the event loop turn until the ring has a place: a test that waits in vain is ended. */
 async function attach(ring: SharedRing): Promise<SharedRing> {
   for (;;) {
@@ -91,5 +96,35 @@ describe('a thread of a shared ring that is terminated', { skip: withoutUring },
       closeAll([near]);
     }
     ring.close();
+  });
+});
+
+describe('a thread of a shared ring that leaves', { skip: withoutUring }, () => {
+  it('hands on nothing of what it has only looked at', async () => {
+    using ring = new SharedRing({ threads: 2, entries: 8 });
+    const other = SharedRing.attach(ring.handle);
+    await turns(); // the home watches the other thread from here on
+    let asked = 0;
+    const ask = (): void => {
+      while (ring.space > 0) ring.nop(asked++);
+      ring.submit();
+    };
+    const nothing = (): void => assert.fail('it has not asked for that');
+    while (!other.blocked) {
+      // Its last claim is of completions of its own, none of which it has to hand on.
+      other.nop(0);
+      other.submitAndWait(1);
+      other.drain((token, result) => assert.deepEqual([token, result], [0, 0]));
+      // The home takes nothing. When its inbox is full, the other one looks at one more, and stops.
+      ask();
+      other.drain(nothing);
+    }
+    assert.ok(other.stats.forwarded < asked);
+    other.close();
+    await turns();
+    const told: number[] = [];
+    ring.drain((token) => told.push(token));
+    assert.deepEqual(told, Array.from({ length: asked }, (_, token) => token));
+    assert.equal(ring.inFlight, 0);
   });
 });

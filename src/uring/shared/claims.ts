@@ -131,6 +131,9 @@ export class Claims {
    */
   claim(): number {
     const { words, ring, mask, at } = this;
+    // The last claim is over before its words are another's: whoever recovers this member, when it has
+    // ended or left, takes what is copied for the kernel's until the exchange has succeeded.
+    words[at + COUNT] = 0;
     for (;;) {
       this.stopper = -1;
       const head = Atomics.load(ring, this.headIndex);
@@ -144,8 +147,6 @@ export class Claims {
         if (Atomics.load(ring, this.headIndex) !== head) continue;
         return BLOCKED;
       }
-      // None until the exchange has succeeded: the words below are not yet a claim's.
-      words[at + COUNT] = 0;
       words[at + FROM] = head;
       words[at + SENT] = 0;
       words[at + KEPT] = 0;

@@ -198,7 +198,8 @@ export class Members {
     const kind = state & KIND;
     const dead =
       kind >= SEAT.RECOVERED_BY ? this.isGone(kind - SEAT.RECOVERED_BY) : this.isGone(member);
-    if (!dead || kind === SEAT.TAKEN || kind === SEAT.JOINING) return;
+    // Of one that has left, or has asked for nothing yet, nothing is left.
+    if (!dead || kind === SEAT.FREE || kind === SEAT.TAKEN || kind === SEAT.JOINING) return;
     const serial = state & ~KIND;
     const mine = serial | (SEAT.RECOVERED_BY + this.member);
     // SYNC POINT: of several threads one recovers it.

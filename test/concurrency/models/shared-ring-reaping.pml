@@ -5,8 +5,9 @@
  * completion is told once, as the kernel wrote it, those of one request in their order, and none
  * is left behind.
  *
- * Thread 0 has asked for everything. REAPERS others reap; or one of them and thread 0 itself, and the
- * other may be terminated where V8 can end it, and is then recovered by somebody. The kernel writes
+ * Thread 0 has asked for everything, but perhaps for the first completion, which is then thread 1's.
+ * REAPERS others reap; or one of them and thread 0 itself, and the other may be terminated where V8
+ * can end it, and is then recovered by somebody. The kernel writes
  * COMPLETIONS completions, as many as there is room for in its queue of QUEUE entries. A thread waits
  * where it finds nothing; how it sleeps is in shared-ring-wakeup.pml.
  *
@@ -17,7 +18,8 @@
  *   HEAD_FIRST      the head is moved before the completions are copied
  *   STORE_HEAD      the head is moved by a store instead of a compare-and-exchange
  *   SHORT_POSITIONS positions go round with the queue: another lap's head passes for the same
- *   COUNT_KEPT      the count of the last claim is not cleared before the words of the next are set
+ *   COUNT_KEPT      the count of the last claim is not cleared when the next one is begun
+ *   COUNT_LATE      it is cleared after the completions of the next one are copied
  *   TICKET_BY_LOAD  tickets of an inbox are taken by a load and a store instead of Atomics.add
  *   FILL_LATE       an entry of an inbox is marked before it is filled
  *   PASS_FIRST      an entry of an inbox is given back before it is read
@@ -68,6 +70,11 @@ byte inboxTail;
 byte inboxHead;
 byte inboxMark[INBOX];
 byte inboxEntry[INBOX] = NONE;
+
+/* Whether the first completion is thread 1's, and how often it was told. */
+bool firstIsOf1;
+byte toldTo1;
+#define IS_OF_1(completion) (firstIsOf1 && (completion) == 0)
 
 /* Marks of delivery on their way to memory. */
 byte lateSlot[THREADS] = NONE;
@@ -126,19 +133,38 @@ end:
 /* Whether a claim would find something. */
 #define CLAIMABLE (cqTail > cqHead && WINDOW(cqHead) > 0 && HAS_ROOM(inboxTail - inboxHead))
 
-/* Copies completions into the own claim, which is none yet. */
+/* The last claim is over. */
+inline clear() {
+#ifndef COUNT_KEPT
+  own.count = 0
+#else
+  skip
+#endif
+}
+
+/* Copies completions into the own claim, which is none yet. The thread may end on the way. */
 inline copy() {
+#ifndef COUNT_LATE
+  clear();
+#endif
   d_step {
     for (index : 0 .. size - 1) { own.entries[index] = cqes[(head + index) % QUEUE] }
-#ifndef COUNT_KEPT
-    own.count = 0;
-#endif
-    own.first = head;
-    own.sent = 0;
-    own.kept = 0;
-    own.marked = false;
     index = 0
   }
+  mayEnd();
+  if
+  :: !ended ->
+     d_step {
+#ifdef COUNT_LATE
+       clear();
+#endif
+       own.first = head;
+       own.sent = 0;
+       own.kept = 0;
+       own.marked = false
+     }
+  :: else -> size = 0
+  fi
 }
 
 /* What is not used any more need not be told apart. */
@@ -146,11 +172,7 @@ inline forget() {
 #ifndef COUNT_KEPT
   for (index : 0 .. CLAIM_MAX - 1) { own.entries[index] = 0 }
   index = 0;
-  own.count = 0;
-  own.first = 0;
-  own.sent = 0;
-  own.kept = 0;
-  own.marked = false
+  own.first = 0
 #else
   skip
 #endif
@@ -184,15 +206,15 @@ inline claim() {
 #else
      copy();
      atomic {
-#ifdef STORE_HEAD
-       cqHead = head + size;
-       own.count = size
-#else
        if
-       :: IS_SAME(cqHead, head) -> cqHead = head + size; own.count = size
+       :: ended
+#ifdef STORE_HEAD
+       :: !ended -> cqHead = head + size; own.count = size
+#else
+       :: !ended && IS_SAME(cqHead, head) -> cqHead = head + size; own.count = size
        :: else -> forget()
-       fi
 #endif
+       fi
      }
 #endif
   :: else
@@ -210,10 +232,12 @@ inline finishPut() {
   }
 }
 
-/* Puts what is left of a claim into the inbox. The plain stores after a ticket go with it. */
+/* Puts what is left of a claim for thread 0 into its inbox. The plain stores after a ticket go with it. */
 inline send() {
+  index = own.sent;
   do
-  :: own.sent < own.count && !ended ->
+  :: index < own.count && !ended && IS_OF_1(own.entries[index]) -> index++
+  :: index < own.count && !ended && !IS_OF_1(own.entries[index]) ->
 #ifdef TICKET_BY_LOAD
      ticket = inboxTail;
      inboxTail = ticket + 1;
@@ -231,10 +255,11 @@ inline send() {
      fi;
 #endif
      d_step {
-       inboxEntry[ticket % INBOX] = own.entries[own.sent];
+       inboxEntry[ticket % INBOX] = own.entries[index];
        own.put = ticket + 1;
        ticket = 0;
-       own.sent++
+       index++;
+       own.sent = index
      }
      mayEnd();
      if
@@ -242,7 +267,8 @@ inline send() {
      :: else
      fi
   :: else -> break
-  od
+  od;
+  index = 0
 }
 
 /* Marks a claim as delivered. */
@@ -318,6 +344,21 @@ inline deliver() {
   fi
 }
 
+/* Takes what is a thread's own of its claim. */
+inline keep() {
+  d_step {
+    do
+    :: own.kept < own.count ->
+       if
+       :: IS_OF_1(own.entries[own.kept]) -> assert(toldTo1 == 0); toldTo1++
+       :: else
+       fi;
+       own.kept++
+    :: else -> break
+    od
+  }
+}
+
 /* Another thread looks after the claim of one that was terminated. */
 inline recover() {
   ended = false;
@@ -328,12 +369,17 @@ inline recover() {
   finishPut();
 #endif
   if
-  :: !own.marked -> send(); mark(); moveDelivered()
+  :: own.count == 0
+  :: own.count > 0 -> send(); keep()
+  fi;
+  if
+  :: own.count > 0 && !own.marked -> mark(); moveDelivered()
 #ifndef UNMOVED
-  :: own.marked -> moveDelivered()
+  :: own.count > 0 && own.marked -> moveDelivered()
 #else
-  :: own.marked
+  :: own.count > 0 && own.marked
 #endif
+  :: own.count == 0
   fi
 }
 
@@ -346,13 +392,12 @@ end:
   :: CLAIMABLE ->
      claim();
      if
-     :: own.count > 0 && !own.marked ->
-        deliver();
-        if
-        :: ended -> recover(); break
-        :: else -> atomic { forget() }
-        fi
+     :: !ended && own.count > 0 && !own.marked -> deliver()
      :: else
+     fi;
+     if
+     :: ended -> recover(); break
+     :: else -> keep()
      fi
   od
 }
@@ -413,11 +458,14 @@ proctype owner(bool reaps) {
           index = own.entries[own.kept];
           assert(index != NONE && !has[index]);
           has[index] = true;
+          if
+          :: IS_OF_1(index) -> assert(toldTo1 == 0); toldTo1++
+          :: else
+          fi;
           own.kept++
        :: else -> break
        od;
-       index = 0;
-       forget()
+       index = 0
      }
 #ifdef TICKETS_FIRST
      ticket = inboxTail;
@@ -432,7 +480,7 @@ proctype owner(bool reaps) {
 #endif
      atomic {
        do
-       :: inboxHead >= ticket && told < head -> assert(has[told]); told++
+       :: inboxHead >= ticket && told < head -> assert(has[told] || IS_OF_1(told)); told++
        :: else -> break
        od;
        head = 0;
@@ -444,6 +492,10 @@ proctype owner(bool reaps) {
 
 init {
   byte who;
+  if
+  :: true -> firstIsOf1 = true
+  :: true -> skip
+  fi;
   atomic {
     for (who : 0 .. REAPERS) { run storeBuffer(who) }
     if

@@ -96,8 +96,7 @@ export class ElementSender<A extends ElementArray = ElementArray> extends SliceS
     const bytes = wanted * this.elementBytes;
     const place = wanted === 0 ? -1 : this.reserve(bytes);
     if (place === -1) {
-      this.beforeWait();
-      this.finished();
+      this.expectRoom();
       return null;
     }
     this.claimed = bytes;
@@ -186,8 +185,7 @@ export class ElementSender<A extends ElementArray = ElementArray> extends SliceS
       const bytes = Math.min(Math.floor(this.claimable() / unit) * unit, end - at);
       const place = bytes === 0 ? this.#placeOfOne() : this.reserve(bytes);
       if (place === -1) {
-        this.beforeWait();
-        this.finished();
+        this.expectRoom();
         return new this.#View(buffer as ArrayBuffer, at, ((end - at) / unit) * this.#width) as A;
       }
       const count = bytes === 0 ? unit : bytes;
@@ -199,10 +197,9 @@ export class ElementSender<A extends ElementArray = ElementArray> extends SliceS
     return undefined;
   }
 
-  /** What is to be done when there is no room; false, or throws if nobody can make any. */
+  /** There is no room: false. */
   #hasNoRoom(): false {
-    this.beforeWait();
-    this.finished();
+    this.expectRoom();
     return false;
   }
 

@@ -108,8 +108,7 @@ export class MessageSender<T = Uint8Array> extends SendingEnd {
     this.checkOpen();
     const place = this.#reserveFrame(bytes);
     if (place === -1) {
-      this.beforeWait();
-      this.finished();
+      this.expectRoom();
       return null;
     }
     this.claimed = frameBytes(bytes);
@@ -227,8 +226,7 @@ export class MessageSender<T = Uint8Array> extends SendingEnd {
           ? this.#storeText(item)
           : this.#storeBytes(item as Uint8Array);
     if (stored) return true;
-    this.beforeWait();
-    this.finished();
+    this.expectRoom();
     return false;
   }
 

@@ -67,8 +67,7 @@ export class Sender extends SliceSender<Uint8Array> {
     const wanted = count ?? this.claimable();
     const place = wanted === 0 ? -1 : this.reserve(wanted);
     if (place === -1) {
-      this.beforeWait();
-      this.finished();
+      this.expectRoom();
       return null;
     }
     this.claimed = wanted;
@@ -133,8 +132,7 @@ export class Sender extends SliceSender<Uint8Array> {
       const count = Math.min(this.claimable(), left.byteLength);
       const place = count === 0 ? -1 : this.reserve(count);
       if (place === -1) {
-        this.beforeWait();
-        this.finished();
+        this.expectRoom();
         return left;
       }
       this.shared.bytes.set(count === left.byteLength ? left : left.subarray(0, count), place);

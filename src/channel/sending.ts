@@ -182,6 +182,12 @@ export abstract class SendingEnd extends End {
     super.finish(state);
   }
 
+  /** @internal There is no room: has the receiver make some. Throws if it never will. */
+  protected expectRoom(): void {
+    this.beforeWait();
+    this.finished();
+  }
+
   /** @internal */
   protected override beforeWait(): void {
     if (this.receiverClosed) throw peerClosed();

@@ -44,6 +44,7 @@ const COUNT: number = MEMBER.CLAIM_COUNT;
 const FROM: number = MEMBER.CLAIM_FROM;
 const SENT: number = MEMBER.CLAIM_SENT;
 const KEPT: number = MEMBER.CLAIM_KEPT;
+const RECEIVED: number = MEMBER.RECEIVED;
 const MARKED: number = MEMBER.CLAIM_MARKED;
 
 /** `claim()` could not claim anything, although there are completions. */
@@ -231,6 +232,22 @@ export class Claims {
     for (let member = 0; member < this.threads; member++) {
       if ((((member < 32 ? low : high) >>> member) & 1) === 1) told(member);
     }
+  }
+
+  /**
+   * The next completion of a member's claim is done with: another thread's, or copied.
+   *
+   * @param ended - How many requests of the member it ends, 0 or 1: counted as received in one with it.
+   * @returns How many have been received by now; modulo 2^32.
+   */
+  pass(of: number, ended: number): number {
+    const { words } = this;
+    const at = this.layout.memberAt(of);
+    const received = (words[at + RECEIVED]! + ended) | 0;
+    // Plain stores that go together (layout.ts).
+    words[at + KEPT] = words[at + KEPT]! + 1;
+    words[at + RECEIVED] = received;
+    return received;
   }
 
   /**

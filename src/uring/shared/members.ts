@@ -326,10 +326,7 @@ export class Members {
       const from = at + MEMBER.CLAIM + i * CLAIM_WORDS;
       const [hold, result, flags] = [words[from + 1]!, words[from + 2]!, words[from + 3]!];
       const ours = this.#claims.isOf(member, hold);
-      const received = (words[at + MEMBER.RECEIVED]! + (ours ? endsRequest(hold, flags) : 0)) | 0;
-      // Plain stores that go together (layout.ts): what is kept is counted.
-      words[at + MEMBER.CLAIM_KEPT] = i + 1;
-      words[at + MEMBER.RECEIVED] = received;
+      this.#claims.pass(member, ours ? endsRequest(hold, flags) : 0);
       if (ours) closeYielded(hold, result);
     }
   }

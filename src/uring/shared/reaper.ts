@@ -175,12 +175,8 @@ export class Reaper {
       const result = words[(from + 2) | 0]!;
       const flags = words[(from + 3) | 0]!;
       const own = this.#claims.ownerOf(hold) === member;
-      const received = own ? (words[at + RECEIVED]! + endsRequest(hold, flags)) | 0 : -1;
-      // Plain stores that go together (layout.ts): what is kept is counted.
-      words[at + KEPT] = index + 1;
+      this.#control[ENDED] = this.#claims.pass(member, own ? endsRequest(hold, flags) : 0);
       if (!own) continue;
-      words[at + RECEIVED] = received;
-      this.#control[ENDED] = received;
       if ((hold & SEVERAL) === 0) {
         this.#tell(token, hold, result, flags, callback);
       } else {
@@ -261,11 +257,7 @@ export class Reaper {
       const own = this.#claims.ownerOf(words[from + 1]!) === member;
       if (own) this.#keep(from, (words[at + FROM]! + i) | 0);
       const ended = own ? endsRequest(words[from + 1]!, words[from + 3]!) : 0;
-      const received = (words[at + RECEIVED]! + ended) | 0;
-      // Plain stores that go together (layout.ts): what is kept is counted.
-      words[at + KEPT] = i + 1;
-      words[at + RECEIVED] = received;
-      this.#control[ENDED] = received;
+      this.#control[ENDED] = this.#claims.pass(member, ended);
     }
   }
 

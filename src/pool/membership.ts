@@ -3,8 +3,8 @@
  *
  * The thread that made the pool is its home. It holds both halves of a socket pair; each other
  * member holds a second descriptor of one of them, and so sees when the home has gone. Each member in
- * turn makes a pair, keeps one half, and leaves the other to the home, which watches it. Sockets of
- * a thread are closed with it, however it ends.
+ * turn has a pair with its seat (seats.ts), whose other half the home watches. Sockets of a thread are
+ * closed with it, however it ends.
  *
  * Members tell each other to look at the tables by raising a word and notifying it, which wakes a
  * thread that waits for the word on its event loop.
@@ -13,12 +13,11 @@ import { AnnulusError } from '../sys/errors.ts';
 import { closeOwned, duplicate, own, poll, POLL, socketpair } from '../sys/linux.ts';
 import { WATCH } from '../sys/native.ts';
 import { Watcher } from '../sys/watch.ts';
+import { claimSocket, leaveSeat, socketOf } from './seats.ts';
+import type { Seat } from './seats.ts';
 import { HOME, memberOf } from './tables.ts';
 import type { Tables } from './tables.ts';
-import { HEAD, MEMBER, MEMBERS } from './words.ts';
-
-/** Serials stay below the lock word's mark. */
-const SERIALS_MAX = 2 ** 30 / MEMBERS - 1;
+import { MEMBER, MEMBERS } from './words.ts';
 
 /** What a thread's membership tells its pool. */
 export interface MembershipEvents {
@@ -35,23 +34,6 @@ export interface HomeDescriptors {
   readonly memfd: number;
   /** The socket that ends with the home. */
   readonly socket: number;
-}
-
-/** Claims a member's index for this thread; its serial. */
-export function claimSerial(tables: Tables): number {
-  const { words } = tables;
-  // SYNC POINT: each attach has a number of its own, so a serial is never used twice.
-  const number = Atomics.add(words, HEAD.NEXT_SERIAL, 1) + 2;
-  for (let member = 1; member < MEMBERS && number <= SERIALS_MAX; member++) {
-    const serial = number * MEMBERS + member;
-    const at = tables.memberAt(member) + MEMBER.SERIAL;
-    // SYNC POINT: of several threads one gets the index.
-    if (Atomics.compareExchange(words, at, 0, serial) === 0) return serial;
-  }
-  throw new AnnulusError(
-    'ERR_ANNULUS_LIMIT',
-    `The pool has ${MEMBERS - 1} other threads attached already, or was attached to ${SERIALS_MAX} times.`,
-  );
 }
 
 /** The error of a thread whose pool has lost its home. */
@@ -72,6 +54,7 @@ function hasEnded(fd: number): boolean {
 export class Membership {
   readonly serial: number;
   readonly #tables: Tables;
+  readonly #seat: Seat;
   readonly #member: number;
   readonly #events: MembershipEvents;
   /** Descriptors that end with this thread. */
@@ -84,11 +67,13 @@ export class Membership {
   #kept = false;
   #closed = false;
 
-  constructor(tables: Tables, serial: number, events: MembershipEvents) {
+  constructor(tables: Tables, seat: Seat, events: MembershipEvents) {
     this.#tables = tables;
-    this.serial = serial;
-    this.#member = memberOf(serial);
+    this.#seat = seat;
+    this.serial = seat.serial;
+    this.#member = memberOf(seat.serial);
     this.#events = events;
+    if (seat.socket >= 0) this.#own.push(seat.socket);
   }
 
   get #isHome(): boolean {
@@ -108,9 +93,6 @@ export class Membership {
   join(home: HomeDescriptors): void {
     this.#homeSocket = duplicate(home.socket);
     this.#hold(this.#homeSocket);
-    const [mine, theirs] = socketpair();
-    this.#hold(mine);
-    Atomics.store(this.#tables.words, this.#socketAt(this.#member), theirs + 1);
     this.#watches.set(
       this.#homeSocket,
       new Watcher(this.#homeSocket, WATCH.READABLE | WATCH.DISCONNECT, () => {
@@ -133,11 +115,11 @@ export class Membership {
 
   #isMemberDead(serial: number): boolean {
     if (serial === HOME) return false;
-    const { words } = this.#tables;
-    const at = this.#tables.memberAt(memberOf(serial));
-    const socket = Atomics.load(words, at + MEMBER.SOCKET) - 1;
+    const member = memberOf(serial);
+    const socket = socketOf(this.#tables, member);
+    const at = this.#tables.memberAt(member) + MEMBER.SERIAL;
     // The home closes it, and vacates the index, under the lock: while the serial stands it is open.
-    return Atomics.load(words, at + MEMBER.SERIAL) === serial && socket >= 0 && hasEnded(socket);
+    return Atomics.load(this.#tables.words, at) === serial && socket >= 0 && hasEnded(socket);
   }
 
   /** Looks at the tables now and whenever this member is signalled, until `wanted` says no. */
@@ -179,20 +161,21 @@ export class Membership {
     if (this.#closed) return;
     this.#closed = true;
     if (this.#isHome) this.#vacateAll();
-    else this.#abandonUnjoined();
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
     for (const fd of this.#own.splice(0)) closeOwned(fd);
     this.#tables.signal(this.#member); // ends the wait of listen()
   }
 
+  /** Ends the part of a thread that could not join. */
+  abandon(): void {
+    leaveSeat(this.#tables, this.#seat);
+    this.close();
+  }
+
   #hold(fd: number): void {
     own(fd);
     this.#own.push(fd);
-  }
-
-  #socketAt(member: number): number {
-    return this.#tables.memberAt(member) + MEMBER.SOCKET;
   }
 
   #attend(): void {
@@ -202,10 +185,9 @@ export class Membership {
 
   /** Watches the sockets of members that have joined. */
   #welcome(): void {
-    const { words } = this.#tables;
     for (let member = 1; member < MEMBERS; member++) {
-      const fd = Atomics.load(words, this.#socketAt(member)) - 1;
-      if (fd < 0 || this.#watches.has(fd)) continue;
+      const fd = claimSocket(this.#tables, member);
+      if (fd < 0) continue;
       this.#hold(fd);
       const watch = new Watcher(fd, WATCH.READABLE | WATCH.DISCONNECT, () => {
         this.#events.onMemberEnd(member);
@@ -218,27 +200,20 @@ export class Membership {
 
   /** Frees the index of a member that has ended and holds nothing any more. */
   #vacate(member: number): void {
-    const { words } = this.#tables;
-    const at = this.#socketAt(member);
-    const fd = Atomics.load(words, at) - 1;
+    const fd = socketOf(this.#tables, member);
     if (fd < 0) return;
-    Atomics.store(words, at, 0);
+    const { words } = this.#tables;
+    const at = this.#tables.memberAt(member);
+    Atomics.store(words, at + MEMBER.SOCKET, 0);
     this.#unwatch(fd);
     this.#own.splice(this.#own.indexOf(fd), 1);
     closeOwned(fd);
-    Atomics.store(words, this.#tables.memberAt(member) + MEMBER.SERIAL, 0);
+    Atomics.store(words, at + MEMBER.SERIAL, 0);
   }
 
   #vacateAll(): void {
     this.#welcome();
     for (let member = 1; member < MEMBERS; member++) this.#vacate(member);
-  }
-
-  /** Frees the index of a thread that could not join: the home does not know of it. */
-  #abandonUnjoined(): void {
-    const { words } = this.#tables;
-    if (Atomics.load(words, this.#socketAt(this.#member)) !== 0) return;
-    Atomics.store(words, this.#tables.memberAt(this.#member) + MEMBER.SERIAL, 0);
   }
 
   #unwatch(fd: number): void {

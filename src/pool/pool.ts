@@ -16,7 +16,8 @@ import { geometryOf, settingsOf, tablesOf } from './handle.ts';
 import type { BufferPoolHandle, BufferPoolOptions, PoolSettings } from './handle.ts';
 import { Leaks } from './leaks.ts';
 import { Ledger } from './ledger.ts';
-import { claimSerial, homeEnded, Membership } from './membership.ts';
+import { homeEnded, Membership } from './membership.ts';
+import { HOME_SEAT, takeSeat } from './seats.ts';
 import type { SlabUser } from './slab-user.ts';
 import { HOME, memberOf, Tables } from './tables.ts';
 import { poolClosed, Waits, waitTimedOut } from './waits.ts';
@@ -131,14 +132,14 @@ export class BufferPool {
     this.capacity = geometry.buffers;
     this.#lengthMax = geometry.runMax;
     this.#tables = attached === undefined ? new Tables(geometry) : tablesOf(attached);
-    const serial = attached === undefined ? HOME : claimSerial(this.#tables);
-    this.#membership = new Membership(this.#tables, serial, {
+    const seat = attached === undefined ? HOME_SEAT : takeSeat(this.#tables);
+    this.#membership = new Membership(this.#tables, seat, {
       onSignal: () => this.#onSignal(),
       onMemberEnd: (member) => this.#onMemberEnd(member),
       onHomeEnd: () => this.#onHomeEnd(),
     });
     this.#ledger = new Ledger(this.#tables, {
-      serial,
+      serial: seat.serial,
       discard: (offset, bytes) => this.#arena.discard(offset, bytes),
       isDead: (member) => this.#membership.isDead(member),
     });
@@ -438,7 +439,7 @@ export class BufferPool {
         Arena.attach(handle.memfd, this.#tables.geometry, this.#settings.hugePages),
       );
     } catch (error) {
-      this.#membership.close();
+      this.#membership.abandon();
       throw error;
     }
   }

@@ -66,7 +66,7 @@ export const MEMBER = {
   SERIAL: 0,
   /** Goes up whenever the member has something to look at. */
   SIGNAL: 1,
-  /** The home's half of the socket pair that ends with the member's thread. */
+  /** Socket whose other half ends with the member's thread, plus 1; negative once it is the home's. */
   SOCKET: 2,
   /** Waiters of this member whose waits have ended, newest first, linked by NEXT. */
   TOLD: 3,

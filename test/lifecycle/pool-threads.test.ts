@@ -160,6 +160,26 @@ describe('a thread of a pool', () => {
     await worker.terminate();
   });
 
+  it('that ends before it takes part gives its place up', async () => {
+    const before = openFiles();
+    const pool = poolOf(1);
+    await once(start('sit', pool.handle), 'exit');
+    // All are taken, and the home has not been told. Who finds no place tells it.
+    assert.throws(() => BufferPool.attach(pool.handle), { code: 'ERR_ANNULUS_LIMIT' });
+    const places: BufferPool[] = [];
+    await until(() => {
+      try {
+        places.push(BufferPool.attach(pool.handle));
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'ERR_ANNULUS_LIMIT');
+      }
+      return places.length === 255;
+    });
+    for (const attached of places) await attached.close();
+    await pool.close();
+    assert.deepEqual(openFiles(), before);
+  });
+
   it('attaches and leaves without a trace', async () => {
     const before = openFiles();
     const pool = poolOf(2);

@@ -124,7 +124,10 @@ describe('a thread of a shared ring that leaves', { skip: withoutUring }, () => 
     await turns();
     const told: number[] = [];
     ring.drain((token) => told.push(token));
-    assert.deepEqual(told, Array.from({ length: asked }, (_, token) => token));
+    assert.deepEqual(
+      told,
+      Array.from({ length: asked }, (_, token) => token),
+    );
     assert.equal(ring.inFlight, 0);
   });
 });

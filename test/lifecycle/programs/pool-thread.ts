@@ -6,12 +6,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 
 import { BufferPool } from 'annulus/pool';
 import type { BufferPoolHandle } from 'annulus/pool';
-import { geometryOf } from '#src/pool/handle.js';
+import { tablesOf } from '#src/pool/handle.js';
 import { acquire } from '#src/pool/lock.js';
-import { Tables } from '#src/pool/tables.js';
-import { HEAD, MEMBER } from '#src/pool/words.js';
+import { takeSeat } from '#src/pool/seats.js';
+import { HEAD, MEMBER, MEMBERS } from '#src/pool/words.js';
 
-type Work = 'hold' | 'wait' | 'sleep' | 'post' | 'leave' | 'lock' | 'churn' | 'home';
+type Work = 'hold' | 'wait' | 'sleep' | 'post' | 'leave' | 'lock' | 'churn' | 'home' | 'sit';
 
 const { work, handle } = workerData as { work: Work; handle: BufferPoolHandle };
 const port = parentPort!;
@@ -27,7 +27,7 @@ function say(what: unknown): void {
 function lockAndDie(pool: BufferPool): never {
   const run = pool.tryAllocate(1)!;
   run.bytes[0] = 1;
-  const tables = new Tables(geometryOf(handle.settings), handle.tables);
+  const tables = tablesOf(handle);
   const serial = tables.words[tables.memberAt(1) + MEMBER.SERIAL]!;
   acquire(tables.words, serial, () => false);
   tables.words[HEAD.USED]! += 2;
@@ -48,6 +48,14 @@ function churn(pool: BufferPool): never {
   }
 }
 
+/** Ends before it takes part, with all places that there are. */
+function sitAndDie(): never {
+  const tables = tablesOf(handle);
+  for (let member = 1; member < MEMBERS; member++) takeSeat(tables);
+  process.exit();
+}
+
+if (work === 'sit') sitAndDie();
 if (work === 'home') {
   const own = new BufferPool({ bufferSize: 4096, maxMemory: 4 * 4096 });
   const [first] = [own.tryAllocate(3)!, own.handle];

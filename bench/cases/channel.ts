@@ -33,8 +33,10 @@ export const channelCases: readonly BenchmarkCase[] = [
     measures: '64-byte messages one way as frames, claimed, numbered, summed and read one by one',
     unit: 'msg/s',
     better: 'higher',
+    alsoOurs: ['annulus-offsets'],
     subjects: [
-      { kind: 'node', name: 'annulus', script: 'channel/frames64-annulus' },
+      frames('annulus', 'views'),
+      frames('annulus-offsets', 'offsets'),
       ...nodePeers('stream', { payload: 'message64' }),
     ],
   },
@@ -174,6 +176,10 @@ function pipe(payload: string): Subject {
 
 function objects(name: string, codec: string): Subject {
   return { kind: 'node', name, script: 'channel/objects-annulus', options: { codec } };
+}
+
+function frames(name: string, by: string): Subject {
+  return { kind: 'node', name, script: 'channel/frames64-annulus', options: { by } };
 }
 
 function waiting(name: string, options: SubjectOptions): Subject {

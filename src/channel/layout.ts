@@ -92,7 +92,7 @@ export const FRAME_ALIGNMENT = 8;
 
 /** Bytes of the frame of a message. */
 export function frameBytes(bytes: number): number {
-  return FRAME_BYTES + Math.ceil(bytes / FRAME_ALIGNMENT) * FRAME_ALIGNMENT;
+  return FRAME_BYTES + bytes + (-bytes & (FRAME_ALIGNMENT - 1));
 }
 
 /** Largest capacity: positions, up to twice as much, stay below 2^31. */

@@ -101,10 +101,25 @@ export class MessageReceiver<T = Uint8Array> extends ReceivingEnd {
    * @returns The number of messages taken.
    */
   receive(take: (message: T) => void, limit: number = Infinity): number {
-    this.checkOpen();
-    this.#giveBack();
     const { decode } = this.#codec;
     const { shared } = this;
+    if (decode === undefined) {
+      return this.receiveOffsets((at, bytes) => {
+        take(new Uint8Array(shared.buffer, at, bytes) as T);
+      }, limit);
+    }
+    return this.receiveOffsets((at, bytes) => {
+      take(decode(shared.bytes, at, bytes));
+    }, limit);
+  }
+
+  /**
+   * As `receive()`, without views, which cost more than a small message: `take` is given the offset in
+   * `memory.buffer` of the bytes of a message, not decoded, and their number.
+   */
+  receiveOffsets(take: (offset: number, length: number) => void, limit: number = Infinity): number {
+    this.checkOpen();
+    this.#giveBack();
     this.refresh();
     let count = 0;
     let consumed = 0;
@@ -112,9 +127,7 @@ export class MessageReceiver<T = Uint8Array> extends ReceivingEnd {
       while (count < limit) {
         const bytes = this.#nextLength(consumed);
         if (bytes < 0) break;
-        const at = this.place() + consumed + FRAME_BYTES;
-        if (decode === undefined) take(new Uint8Array(shared.buffer, at, bytes) as T);
-        else take(decode(shared.bytes, at, bytes));
+        take(this.place() + consumed + FRAME_BYTES, bytes);
         if (this.closed) return count + 1;
         consumed += frameBytes(bytes);
         count++;

@@ -105,16 +105,25 @@ export class MessageSender<T = Uint8Array> extends SendingEnd {
    *   and nobody to make any.
    */
   claim(bytes: number): Uint8Array | null {
+    const at = this.claimOffset(bytes);
+    return at === -1 ? null : new Uint8Array(this.shared.buffer, at, bytes);
+  }
+
+  /**
+   * As `claim()`, without a view, which costs more than a small message: the offset in
+   * `memory.buffer` to write the message at, or -1 if there is no room.
+   */
+  claimOffset(bytes: number): number {
     this.checkOpen();
     const place = this.#reserveFrame(bytes);
     if (place === -1) {
       this.expectRoom();
-      return null;
+      return -1;
     }
     this.claimed = frameBytes(bytes);
     this.#claimedBytes = bytes;
     this.#claimedAt = place;
-    return new Uint8Array(this.shared.buffer, place + FRAME_BYTES, bytes);
+    return place + FRAME_BYTES;
   }
 
   /**

@@ -320,6 +320,8 @@ export async function channelsOfMore(shared: SharedArrayBuffer): Promise<void> {
   // @ts-expect-error: its codec knows numbers only
   void objects.sender.write('one');
   same<PeerState, typeof objects.sender.peerState>(true);
+  same<number, ReturnType<typeof objects.sender.claimOffset>>(true);
+  objects.receiver.receiveOffsets((offset: number, length: number) => offset + length, 1);
   const offer: Offer = objects.sender.renewPeer();
   same<StdioEntry[], ReturnType<typeof offer.stdio>>(true);
   const ends = [numbers.receiver, numbers.receiver];

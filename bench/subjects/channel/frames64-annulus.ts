@@ -1,8 +1,12 @@
-/** One-way 64-byte messages from a child process as frames of a channel, claimed and read in place. */
+/**
+ * One-way 64-byte messages from a child process as frames of a channel, claimed and read in place: by
+ * offsets, or with a view of each.
+ */
 
 import type { MessageReceiver } from 'annulus/channel';
 import { messageSenderToParent, startMessageSender } from '../support/channel-pair.ts';
 import { exitWithParent, role } from '../support/child.ts';
+import { textOption } from '../support/options.ts';
 import { MESSAGE_BYTES, messageMatches, writeMessage } from '../support/payload.ts';
 import { pollThenWait } from '../support/poll-then-wait.ts';
 import { StreamMeter } from '../support/stream-meter.ts';
@@ -23,22 +27,32 @@ const messageBytes: number = MESSAGE_BYTES;
 /** Number of the next message, as a double: that is what is written. */
 const next = new Float64Array(1);
 
-function take(message: Uint8Array): void {
+const byViews = textOption('by') === 'views';
+
+function takeAt(offset: number): void {
   const sequence = next[0]!;
-  if (!matches(numbers, message.byteOffset >> 3, sequence)) {
-    throw new Error(`message ${sequence} is wrong`);
-  }
+  if (!matches(numbers, offset >> 3, sequence)) throw new Error(`message ${sequence} is wrong`);
   next[0] = sequence + 1;
+}
+
+function take(message: Uint8Array): void {
+  takeAt(message.byteOffset);
+}
+
+/** Where the next message goes; -1 without room. */
+function claim(): number {
+  if (byViews) return sender.claim(messageBytes)?.byteOffset ?? -1;
+  return sender.claimOffset(messageBytes);
 }
 
 /** Writes messages as long as there is room; how many. */
 function putMessages(): number {
   let count = 0;
   for (; count < BATCH; count++) {
-    const message = sender.claim(messageBytes);
-    if (message === null) break;
+    const offset = claim();
+    if (offset === -1) break;
     const sequence = next[0]!;
-    write(numbers, message.byteOffset >> 3, sequence);
+    write(numbers, offset >> 3, sequence);
     next[0] = sequence + 1;
     sender.commit();
   }
@@ -56,7 +70,7 @@ if (pair === undefined) {
 } else {
   const meter = new StreamMeter(MESSAGE_BYTES, 4_096, () => pair.child.kill('SIGKILL'));
   await pollThenWait(
-    () => receiver.receive(take, BATCH),
+    () => (byViews ? receiver.receive(take, BATCH) : receiver.receiveOffsets(takeAt, BATCH)),
     () => receiver.whenReadable(),
     (count) => meter.tick(count),
   );

@@ -8,9 +8,10 @@ import { setImmediate } from 'node:timers/promises';
 import { serialize } from 'node:v8';
 
 import { Channel } from 'annulus/channel';
-import type { Codec } from 'annulus/channel';
+import type { Codec, MessageReceiver, MessageSender } from 'annulus/channel';
 import { pageSize } from '#src/sys/linux.js';
 import { printedSeed, randomFrom } from '../../support/random.js';
+import type { RandomInteger } from '../../support/random.js';
 
 const page = pageSize();
 const seed = printedSeed();
@@ -21,6 +22,22 @@ const places = {
   'a SharedArrayBuffer': (capacity: number) =>
     Channel.over(new SharedArrayBuffer(640 + capacity), { messages: true }),
 };
+
+/** A view of a claim now and then, however it was made; else null. */
+function claimSomehow(
+  sender: MessageSender,
+  random: RandomInteger,
+  bytes: number,
+): Uint8Array | null {
+  const way = random(6);
+  if (way === 0) return sender.claim(bytes);
+  const at = way === 1 ? sender.claimOffset(bytes) : -1;
+  return at === -1 ? null : new Uint8Array(sender.memory.buffer, at, bytes);
+}
+
+function bytesAt(receiver: MessageReceiver, at: number, length: number): number[] {
+  return [...new Uint8Array(receiver.memory.buffer, at, length)];
+}
 
 for (const [name, make] of Object.entries(places)) {
   describe(`messages in ${name}`, () => {
@@ -52,11 +69,12 @@ for (const [name, make] of Object.entries(places)) {
       using receiver = channel.receiver;
       const random = randomFrom(seed);
       const sent: number[][] = [];
+      const expect = (message: number[]): void => assert.deepEqual(message, sent.shift());
       for (let step = 0; step < 20_000; step++) {
         const bytes = Array.from({ length: random(random(20) === 0 ? 5000 : 40) }, () =>
           random(256),
         );
-        const claim = random(3) === 0 ? sender.claim(bytes.length + random(30)) : null;
+        const claim = claimSomehow(sender, random, bytes.length + random(30));
         if (claim !== null) {
           claim.set(bytes);
           if (random(4) === 0) sender.abort();
@@ -66,7 +84,9 @@ for (const [name, make] of Object.entries(places)) {
           }
         } else if (sender.tryWrite(Uint8Array.from(bytes))) sent.push(bytes);
         if (random(3) === 0) sender.flush();
-        receiver.receive((message) => assert.deepEqual([...message], sent.shift()), random(9));
+        const limit = random(9);
+        if (random(2) === 0) receiver.receive((message) => expect([...message]), limit);
+        else receiver.receiveOffsets((at, length) => expect(bytesAt(receiver, at, length)), limit);
       }
       sender.flush();
       for (;;) {
@@ -113,6 +133,28 @@ describe('a claim of a message', () => {
       sender.flush();
       assert.equal(receiver.read()!.length, bytes);
     }
+  });
+
+  it('may be an offset, and is -1 without room', () => {
+    using channel = Channel.create({ capacity: page, messages: true });
+    using sender = channel.sender;
+    using receiver = channel.receiver;
+    const largest = sender.maxMessageBytes;
+    const at = sender.claimOffset(largest);
+    new Uint8Array(sender.memory.buffer, at, largest).fill(7);
+    sender.commit();
+    assert.equal(sender.claimOffset(0), -1);
+    sender.flush();
+    const taken: number[][] = [];
+    const take = (offset: number, length: number): void => {
+      taken.push([length, receiver.memory[offset - receiver.memory.byteOffset]!]);
+    };
+    assert.equal(receiver.receiveOffsets(take, 0), 0);
+    assert.throws(() => receiver.receiveOffsets(() => assert.fail('not this time')));
+    assert.equal(receiver.receiveOffsets(take), 1, 'the one that was not taken is there still');
+    assert.deepEqual(taken, [[largest, 7]]);
+    assert.throws(() => sender.claimOffset(1.5), { code: 'ERR_OUT_OF_RANGE' });
+    assert.throws(() => sender.claimOffset(largest + 1), { code: 'ERR_OUT_OF_RANGE' });
   });
 
   it('is null without room, and room comes with the next message asked for', async () => {

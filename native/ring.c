@@ -37,7 +37,7 @@ int annulus_ring_init(annulus_ring *ring, int fd, annulus_mapping *rings, annulu
   if ((uint64_t)cqes_end > rings->length || control->length < CONTROL_WORDS * 4) return -EINVAL;
   *ring = (annulus_ring){.fd = fd, .rings = rings, .cqes = base + layout[CQES], .control_page = control,
                          .control = control->base, .cq_entries = (uint32_t)layout[CQ_ENTRIES],
-                         .cqe_size = (uint32_t)layout[CQE_SIZE]};
+                         .cqe_size = (uint32_t)layout[CQE_SIZE], .polled = (uint32_t)layout[POLLED]};
   for (int i = SQ_HEAD; i <= CQ_FLAGS; i++) {
     if (layout[i] < 0 || (size_t)layout[i] + 4 > rings->length) return -EINVAL;
     ring->word[i] = (uint32_t *)(base + layout[i]);
@@ -127,8 +127,8 @@ static int32_t discard_completions(annulus_ring *ring) {
 }
 
 int annulus_ring_drain(annulus_ring *ring) {
-  /* Entries the kernel has not consumed never run: count from the SQ head, not from PREPARED. */
-  uint32_t consumed = acquire(ring, SQ_HEAD);
+  /* Entries not consumed never run, but a poller runs all it was shown, and moves the head later. */
+  uint32_t consumed = acquire(ring, ring->polled ? SQ_TAIL : SQ_HEAD);
   int32_t left = (int32_t)(consumed - (uint32_t)ring->control[CONTROL_ENDED]);
   /* Some of those may count as ended all the same: rather wait too long than too short. */
   int32_t unseen = (int32_t)((uint32_t)ring->control[CONTROL_SKIPPED_END] - consumed);
@@ -142,7 +142,7 @@ int annulus_ring_drain(annulus_ring *ring) {
   for (int waited = 0; (left -= discard_completions(ring)) > 0; waited += DRAIN_STEP_MS) {
     if (waited >= DRAIN_TIMEOUT_MS) return -ETIMEDOUT;
     syscall(SYS_io_uring_register, name_of(ring), sync_cancel, cancel, 1);
-    enter(ring, 0, 1, ENTER_GETEVENTS | ENTER_EXT_ARG, arg);
+    enter(ring, 0, 1, ENTER_GETEVENTS | ENTER_EXT_ARG | (ring->polled ? ENTER_SQ_WAKEUP : 0), arg);
   }
   ring->control[CONTROL_ENDED] = (int32_t)consumed;
   return 0;

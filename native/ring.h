@@ -26,9 +26,9 @@ enum {
   CONTROL_WORDS = 16
 };
 
-/* Byte offsets into the ring mapping, in the order of RING_LAYOUT in src/sys/native.ts. */
-enum { SQ_HEAD, SQ_TAIL, SQ_FLAGS, CQ_HEAD, CQ_TAIL, CQ_FLAGS, CQES, CQ_ENTRIES, CQE_SIZE };
-enum { LAYOUT_WORDS = CQE_SIZE + 1 };
+/* Byte offsets into the ring mapping, and more, in the order of RING_LAYOUT in src/sys/native.ts. */
+enum { SQ_HEAD, SQ_TAIL, SQ_FLAGS, CQ_HEAD, CQ_TAIL, CQ_FLAGS, CQES, CQ_ENTRIES, CQE_SIZE, POLLED };
+enum { LAYOUT_WORDS = POLLED + 1 };
 
 typedef struct annulus_ring {
   struct annulus_ring *next;
@@ -39,7 +39,7 @@ typedef struct annulus_ring {
   int32_t *control;
   uint32_t *word[CQ_FLAGS + 1];
   char *cqes;
-  uint32_t cq_entries, cqe_size;
+  uint32_t cq_entries, cqe_size, polled; /* by a thread of the kernel, which takes entries */
 } annulus_ring;
 
 /* Checks the layout; takes over the descriptor and a reference to each mapping, or nothing. */

@@ -57,6 +57,7 @@ export const RING_LAYOUT = [
   'cqes',
   'cqEntries',
   'cqeSize',
+  'polled',
 ] as const;
 
 /** Events a watcher can wait for, and reports. */

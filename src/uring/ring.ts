@@ -368,9 +368,10 @@ export class Ring extends CommandRequests {
       if (performance.now() >= until) return false;
       cancelEverything(this.memory.name);
       // That does not find what the poller's worker threads run; a request that the poller runs does.
-      if (this.#sqPoll && this.hasSpace(1)) this.cancelAll(0);
+      const asks = this.#sqPoll && this.hasSpace(1);
+      if (asks) this.cancelAll(0);
       try {
-        this.#enterAsTold(1, CLOSE_STEP);
+        this.#enterAsTold(asks ? 2 : 1, CLOSE_STEP);
       } catch {
         return false; // the descriptor is gone: nothing more can be learnt from it
       }

@@ -228,6 +228,7 @@ export function adoptionOf(memory: RingMemory): Adoption {
     ...offsets,
     cqEntries,
     cqeSize: cqeSizeOf(flags),
+    polled: (flags & SETUP.SQPOLL) === 0 ? 0 : 1,
   };
   const queue = Int32Array.from(RING_LAYOUT, (word) => layout[word]);
   return { rings: rings.mappingId, control: control.mappingId, queue };

@@ -75,6 +75,8 @@ export abstract class RequestQueue {
   private mask!: number;
   private headIndex!: number;
   private tailIndex!: number;
+  /** The word up to which entries are the kernel's. */
+  private takenIndex!: number;
   private dirty!: Uint8Array;
   private dirtyCount = 0;
   /** @internal Whether the memory of the queues is gone. */
@@ -121,6 +123,8 @@ export abstract class RequestQueue {
     this.mask = memory.sqEntries - 1;
     this.headIndex = memory.offsets.sqHead >> 2;
     this.tailIndex = memory.offsets.sqTail >> 2;
+    // A poller takes what it is shown whenever it likes, and moves the head when it has run a batch.
+    this.takenIndex = (memory.flags & SETUP.SQPOLL) === 0 ? this.headIndex : this.tailIndex;
     this.dirty = new Uint8Array(memory.sqEntries);
     this.dirtyCount = 0;
     if ((memory.flags & SETUP.NO_SQARRAY) === 0) this.fillIndexArray();
@@ -475,12 +479,12 @@ export abstract class RequestQueue {
   }
 
   /**
-   * @internal Forgets the prepared entries that the kernel has not consumed; returns their tokens.
+   * @internal Forgets the prepared entries that are not the kernel's yet; returns their tokens.
    *
    * @param head - The first that can be taken back.
    */
   protected forgetUnsubmitted(
-    head: number = Atomics.load(this.ringWords, this.headIndex),
+    head: number = Atomics.load(this.ringWords, this.takenIndex),
   ): number[] {
     const tokens: number[] = [];
     for (let i = head; i !== this.tail; i = (i + 1) | 0) {

@@ -37,7 +37,7 @@ int annulus_ring_init(annulus_ring *ring, int fd, annulus_mapping *rings, annulu
   if ((uint64_t)cqes_end > rings->length || control->length < CONTROL_WORDS * 4) return -EINVAL;
   *ring = (annulus_ring){.fd = fd, .rings = rings, .cqes = base + layout[CQES], .control_page = control,
                          .control = control->base, .cq_entries = (uint32_t)layout[CQ_ENTRIES],
-                         .cqe_size = (uint32_t)layout[CQE_SIZE], .polled = (uint32_t)layout[POLLED]};
+                         .cqe_size = (uint32_t)layout[CQE_SIZE], .kind = (uint32_t)layout[KIND]};
   for (int i = SQ_HEAD; i <= CQ_FLAGS; i++) {
     if (layout[i] < 0 || (size_t)layout[i] + 4 > rings->length) return -EINVAL;
     ring->word[i] = (uint32_t *)(base + layout[i]);
@@ -128,7 +128,7 @@ static int32_t discard_completions(annulus_ring *ring) {
 
 int annulus_ring_drain(annulus_ring *ring) {
   /* Entries not consumed never run, but a poller runs all it was shown, and moves the head later. */
-  uint32_t consumed = acquire(ring, ring->polled ? SQ_TAIL : SQ_HEAD);
+  uint32_t consumed = acquire(ring, ring->kind == KIND_POLLED ? SQ_TAIL : SQ_HEAD);
   int32_t left = (int32_t)(consumed - (uint32_t)ring->control[CONTROL_ENDED]);
   /* Some of those may count as ended all the same: rather wait too long than too short. */
   int32_t unseen = (int32_t)((uint32_t)ring->control[CONTROL_SKIPPED_END] - consumed);
@@ -140,9 +140,9 @@ int annulus_ring_drain(annulus_ring *ring) {
   uint64_t arg[3] = {0, 0, (uint64_t)(uintptr_t)step};
   uint32_t sync_cancel = REGISTER_SYNC_CANCEL | (ring->fd < 0 ? USE_REGISTERED_RING : 0);
   for (int waited = 0; (left -= discard_completions(ring)) > 0; waited += DRAIN_STEP_MS) {
-    if (waited >= DRAIN_TIMEOUT_MS) return -ETIMEDOUT;
+    if (waited >= DRAIN_TIMEOUT_MS || ring->kind == KIND_MEMBER) return -ETIMEDOUT;
     syscall(SYS_io_uring_register, name_of(ring), sync_cancel, cancel, 1);
-    enter(ring, 0, 1, ENTER_GETEVENTS | ENTER_EXT_ARG | (ring->polled ? ENTER_SQ_WAKEUP : 0), arg);
+    enter(ring, 0, 1, ENTER_GETEVENTS | ENTER_EXT_ARG | ENTER_SQ_WAKEUP, arg);
   }
   ring->control[CONTROL_ENDED] = (int32_t)consumed;
   return 0;

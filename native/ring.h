@@ -27,8 +27,8 @@ enum {
 };
 
 /* Byte offsets into the ring mapping, and more, in the order of RING_LAYOUT in src/sys/native.ts. */
-enum { SQ_HEAD, SQ_TAIL, SQ_FLAGS, CQ_HEAD, CQ_TAIL, CQ_FLAGS, CQES, CQ_ENTRIES, CQE_SIZE, POLLED };
-enum { LAYOUT_WORDS = POLLED + 1 };
+enum { SQ_HEAD, SQ_TAIL, SQ_FLAGS, CQ_HEAD, CQ_TAIL, CQ_FLAGS, CQES, CQ_ENTRIES, CQE_SIZE, KIND };
+enum { LAYOUT_WORDS = KIND + 1, KIND_POLLED = 1, KIND_MEMBER = 2 };
 
 typedef struct annulus_ring {
   struct annulus_ring *next;
@@ -39,7 +39,7 @@ typedef struct annulus_ring {
   int32_t *control;
   uint32_t *word[CQ_FLAGS + 1];
   char *cqes;
-  uint32_t cq_entries, cqe_size, polled; /* by a thread of the kernel, which takes entries */
+  uint32_t cq_entries, cqe_size, kind; /* RING_KIND of src/sys/native.ts */
 } annulus_ring;
 
 /* Checks the layout; takes over the descriptor and a reference to each mapping, or nothing. */

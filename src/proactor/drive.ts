@@ -19,6 +19,8 @@ export interface Drive {
   failure(): number;
   /** What requests that were not submitted for it are refused with. */
   reasonOf(errno: number): Error;
+  /** The proactor closes, and has asked what waits to end. */
+  closing(): void;
   /** The ring is about to be closed. */
   close(): void;
 }
@@ -60,5 +62,9 @@ export class PumpDrive implements Drive {
   }
 
   /** The ring ends its pump. */
+  closing(): void {
+    // What the shim submits ends what waits.
+  }
+
   close(): void {}
 }

@@ -289,7 +289,9 @@ export abstract class Engine {
     const token = this.slots.tokenOf(slot);
     if (this.makeSpace(1)) this.ring.cancel(IGNORED, token, this.slots.keys[slot]!);
     else this.lateCancels.push(token);
-    if (this.batcher !== undefined) this.handOver(); // it may be among those held back
+    // It may be among those held back.
+    if (this.batcher !== undefined) this.handOver();
+    else this.keepLoop();
   }
 
   /** Cancellations that found the submission queue full, unless their request has ended since. */
@@ -549,7 +551,9 @@ export abstract class Engine {
       if (WAITS.has(op) && this.slots.resolveOf(slot) !== undefined) this.cancelSlot(slot);
     });
     if (this.batcher !== undefined) this.handOver();
+    this.drive.closing();
     if (this.ring.inFlight > 0 && !this.gone) {
+      this.drive.keepAlive(true);
       await new Promise<void>((resolve) => {
         this.onIdle = resolve;
       });

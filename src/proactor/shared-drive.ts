@@ -52,7 +52,8 @@ export class SharedDrive implements Drive {
       ring.clearWake();
       this.#run();
     });
-    ring.arm();
+    // The ring may have been used before.
+    if (ring.arm() || ring.inFlight > 0) this.#schedule();
   }
 
   prepared(keep: boolean): void {
@@ -84,6 +85,11 @@ export class SharedDrive implements Drive {
 
   reasonOf(errno: number): Error {
     return this.#refusal ?? new SystemError(errno, 'io_uring_enter');
+  }
+
+  /** A ring whose home has ended takes no requests, and so none that cancel. */
+  closing(): void {
+    if (this.#ring.ended) this.#ring.cancelOwn();
   }
 
   /** Stops watching; the ring is about to be closed. */

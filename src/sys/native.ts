@@ -57,8 +57,18 @@ export const RING_LAYOUT = [
   'cqes',
   'cqEntries',
   'cqeSize',
-  'polled',
+  'kind',
 ] as const;
+
+/** What the shim is to do with a ring at the end of its thread. */
+export const RING_KIND = {
+  /** Cancel and wait. */
+  RING: 0,
+  /** The same, also for what a thread of the kernel was shown and has not taken. */
+  POLLED: 1,
+  /** Say that its thread has ended, once: src/uring/shared/seats.ts. */
+  MEMBER: 2,
+} as const;
 
 /** Events a watcher can wait for, and reports. */
 export const WATCH = { READABLE: 1, DISCONNECT: 4 } as const;

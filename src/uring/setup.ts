@@ -4,7 +4,7 @@
 import { CQ_OFF, FEATURE, OFF, PARAMS, REGISTER, SETUP, SIZEOF, SQ_OFF } from '../sys/abi.ts';
 import { AnnulusError, check, describeErrno, ERRNO, SystemError } from '../sys/errors.ts';
 import { close, duplicate, F_DUPFD_CLOEXEC, pageSize, syscall } from '../sys/linux.ts';
-import { native, RING_LAYOUT } from '../sys/native.ts';
+import { native, RING_KIND, RING_LAYOUT } from '../sys/native.ts';
 import { pin } from '../memory/pins.ts';
 import { Region } from '../memory/region.ts';
 import { explainUnavailable } from '../sys/unavailable.ts';
@@ -222,16 +222,20 @@ export function adopt(memory: RingMemory): void {
 }
 
 /** What {@link adopt} tells the shim. */
-export function adoptionOf(memory: RingMemory): Adoption {
+export function adoptionOf(memory: RingMemory, kind: number = kindOf(memory)): Adoption {
   const { flags, cqEntries, rings, control, offsets } = memory;
   const layout: Record<(typeof RING_LAYOUT)[number], number> = {
     ...offsets,
     cqEntries,
     cqeSize: cqeSizeOf(flags),
-    polled: (flags & SETUP.SQPOLL) === 0 ? 0 : 1,
+    kind,
   };
   const queue = Int32Array.from(RING_LAYOUT, (word) => layout[word]);
   return { rings: rings.mappingId, control: control.mappingId, queue };
+}
+
+function kindOf({ flags }: RingMemory): number {
+  return (flags & SETUP.SQPOLL) === 0 ? RING_KIND.RING : RING_KIND.POLLED;
 }
 
 /**

@@ -3,12 +3,16 @@
  * tagged registration, and another ring posts one with a message.
  *
  * The sign bit of user_data's high word marks them, so that they are not counted as ends of
- * requests. The other bits are the number of a tag, or 0 for a message.
+ * requests. The other bits are the number of a tag, or 0 for a message; in a shared ring with those of
+ * the member, and some of its serial, for a tag may outlive the member, and its index be another's.
  */
 import { pin, unpin } from '../memory/pins.ts';
 
 /** High word of the user_data of a completion that holds nothing and ends no request. */
 export const FOREIGN: number = 1 << 31;
+
+/** Bits of a tag's number. */
+const NUMBER: number = 2 ** 20 - 1;
 
 /** The tags of one ring. */
 export class Tags {
@@ -30,9 +34,14 @@ export class Tags {
     return this.#bits | tag;
   }
 
+  /** Whether a completion is a message, or of a tag that is not that of an earlier member. */
+  isOurs(hold: number): boolean {
+    return (hold & NUMBER) === 0 || (hold & ~NUMBER) === this.#bits;
+  }
+
   /** The kernel has let go of what is tagged. */
   release(hold: number): void {
-    const tag = hold & ~this.#bits;
+    const tag = hold & NUMBER;
     const slot = this.#pinned[tag];
     if (slot === undefined || slot < 0) return; // a message, or a tag of somebody else's
     this.#pinned[tag] = -1;

@@ -157,4 +157,40 @@ describe('Proactor.shared()', { skip: withoutUring }, () => {
     await assert.rejects(orphan.sleep(1), { code: 'ERR_ANNULUS_PEER_DIED' });
     await orphan.close();
   });
+
+  it('aborts a request when the loop has nothing else to do', async () => {
+    using sockets = new Sockets();
+    await using io = Proactor.shared(new SharedRing({ threads: 1 }));
+    const [near] = sockets.pair();
+    const abort = new AbortController();
+    const receiving = io.recv(near, alloc(64), { signal: abort.signal });
+    await setTimeout(20);
+    abort.abort();
+    await assert.rejects(receiving, { code: 'ABORT_ERR' });
+  });
+
+  it('closes when the home was terminated, with requests in flight', async () => {
+    using sockets = new Sockets();
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(home)}`));
+    const [handle] = (await once(worker, 'message')) as [SharedRingHandle];
+    const io = Proactor.shared(SharedRing.attach(handle));
+    const receiving = io.recv(sockets.pair()[0], alloc(64));
+    const rejected = assert.rejects(receiving, { code: 'ECANCELED' });
+    await io.sleep(1);
+    await worker.terminate();
+    while (!io.sharedRing!.ended) await setTimeout(1);
+    await io.close();
+    await rejected;
+  });
+
+  it('takes over a ring that has requests in flight', async () => {
+    for (const pause of [0, 20]) {
+      const ring = new SharedRing({ threads: 1 });
+      if (pause === 0) ring.nop(20_000);
+      else ring.timeout(20_000, pause);
+      ring.submit();
+      await Proactor.shared(ring).close();
+      assert.ok(ring.closed);
+    }
+  });
 });

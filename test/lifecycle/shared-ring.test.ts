@@ -5,12 +5,15 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { closeSync, constants, openSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 
+import { Region } from 'annulus/memory';
 import { SharedRing } from 'annulus/uring';
-import { census, mappings } from '../support/census.js';
+import type { SharedRingHandle } from 'annulus/uring';
+import { census, mappings, openFiles } from '../support/census.js';
 import { blockingSockets, closeAll } from '../support/pipes.js';
 import { withoutUring } from '../support/skip.js';
 
@@ -28,6 +31,15 @@ const program = `
   ring.submit();
   parentPort.postMessage(region.address);
   setInterval(() => parentPort.postMessage(ring.fd + region.byteLength), 60_000);
+`;
+
+/** Makes a ring, and waits to be terminated. */
+const homeProgram = `
+  import { parentPort } from 'node:worker_threads';
+  const { SharedRing } = await import('${import.meta.resolve('annulus/uring')}');
+  const ring = new SharedRing({ threads: 3, entries: 8 });
+  parentPort.postMessage(ring.handle);
+  setInterval(() => ring.fd, 60_000);
 `;
 
 /** Starts a thread of the ring, and terminates it; where its memory was. */
@@ -129,5 +141,119 @@ describe('a thread of a shared ring that leaves', { skip: withoutUring }, () => 
       Array.from({ length: asked }, (_, token) => token),
     );
     assert.equal(ring.inFlight, 0);
+  });
+});
+
+describe('an index of a shared ring', { skip: withoutUring }, () => {
+  it('does not keep others from theirs with completions of who had it', () => {
+    using ring = new SharedRing({ threads: 2, entries: 8 });
+    const other = SharedRing.attach(ring.handle);
+    const file = openSync('/dev/null', 'r');
+    const tags = Array.from({ length: 300 }, (_, tag) => tag);
+    other.register.files(
+      tags.map(() => file),
+      { tags },
+    );
+    other.close();
+    // The kernel lets go of more files than an inbox has room for.
+    ring.register.unregisterFiles();
+    ring.nop(1);
+    ring.submitAndWait(1);
+    assert.equal(
+      ring.drain((token) => assert.equal(token, 1)),
+      1,
+    );
+    closeSync(file);
+  });
+
+  it('is not told of registrations of who had it before', async () => {
+    using ring = new SharedRing({ threads: 2, entries: 8 });
+    const first = SharedRing.attach(ring.handle);
+    first.register.buffers([Region.allocate(4096)], { tags: [77] });
+    first.close();
+    using second = SharedRing.attach(ring.handle);
+    const region = Region.allocate(4096);
+    ring.register.unregisterBuffers();
+    second.register.buffers([region], { tags: [78] });
+    await turns();
+    ring.drain(() => assert.fail('it has no tags'));
+    second.drain(() => assert.fail('the kernel has not let go of its own'));
+    assert.throws(() => region.close(), { code: 'ERR_REGION_BUSY' });
+    second.register.unregisterBuffers();
+    second.nop(1);
+    const told: number[] = [];
+    while (told.length < 2) {
+      second.submitAndWait(1);
+      second.drain((token) => told.push(token));
+    }
+    assert.deepEqual(new Set(told), new Set([1, 78]));
+    region.close();
+  });
+
+  it('is nobody’s while the thread that had it goes on and the kernel has a request of it', async () => {
+    using ring = new SharedRing({ threads: 2, entries: 1 });
+    const [near, far] = blockingSockets();
+    const other = SharedRing.attach(ring.handle);
+    await turns();
+    other.recv(1, near, Region.allocate(4096));
+    other.submit();
+    other.nop(2);
+    other.submitAndWait(1); // in the entry of the receive, which close() then cannot cancel
+    other.close();
+    assert.equal(other.stats.inFlight, 1);
+    closeAll([far]);
+    ring.timeout(3, 20);
+    ring.submitAndWait(1);
+    ring.drain(() => {});
+    await turns();
+    assert.throws(() => SharedRing.attach(ring.handle), { code: 'ERR_ANNULUS_LIMIT' });
+    closeAll([near]);
+  });
+});
+
+describe('a handle of a shared ring', { skip: withoutUring }, () => {
+  it('is good as long as the home is there, whoever gave it', () => {
+    using ring = new SharedRing({ threads: 3, entries: 8 });
+    const first = SharedRing.attach(ring.handle);
+    const { handle } = first;
+    first.close();
+    const files = [openSync('/dev/null', 'r'), openSync('/dev/null', 'r')];
+    using second = SharedRing.attach(handle);
+    second.nop(5);
+    assert.equal(second.submitAndWait(1), 1);
+    assert.equal(
+      second.drain((token) => assert.equal(token, 5)),
+      1,
+    );
+    for (const file of files) closeSync(file);
+  });
+
+  it('is refused when the home was terminated, and touches no descriptor of others', async () => {
+    const url = new URL(`data:text/javascript,${encodeURIComponent(homeProgram)}`);
+    const worker = new Worker(url);
+    const [handle] = (await once(worker, 'message')) as [SharedRingHandle];
+    const part = SharedRing.attach(handle);
+    await worker.terminate();
+    while (!part.ended) await setImmediate();
+    await turns();
+    const before = census();
+    for (let time = 0; time < 3; time++) {
+      assert.throws(() => SharedRing.attach(handle), { code: 'ERR_ANNULUS_CLOSED' });
+    }
+    assert.deepEqual(census(), before);
+    part.close();
+  });
+});
+
+describe('closing a part of a shared ring', { skip: withoutUring }, () => {
+  it('closes descriptors that nobody was told of', async () => {
+    const ring = new SharedRing({ threads: 2, entries: 8 });
+    const before = openFiles().length;
+    for (let token = 0; token < 4; token++) ring.openat(token, '/dev/null', constants.O_RDONLY);
+    ring.submitAndWait(4);
+    assert.equal(openFiles().length, before + 4);
+    ring.close();
+    await turns();
+    assert.ok(openFiles().length < before);
   });
 });

@@ -125,6 +125,11 @@ export class Claims {
     return Atomics.load(this.words, DELIVERED);
   }
 
+  /** Position up to which every completion was claimed. */
+  get claimed(): number {
+    return Atomics.load(this.ring, this.headIndex);
+  }
+
   /**
    * Claims completions. The last claim must have been sent, marked and kept.
    *

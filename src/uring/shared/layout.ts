@@ -48,6 +48,8 @@ export const MEMBER = {
   SOCKET: 2,
   /** Whether it waits for `DELIVERED`. */
   WAITS_FOR_ORDER: 3,
+  /** The socket that ends with a thread whose part has ended with requests in flight, plus 1; else 0. */
+  HELD: 4,
   /** Private queue: entries the kernel has consumed, entries handed over. */
   SQ_HEAD: 32,
   SQ_TAIL: 33,
@@ -58,6 +60,9 @@ export const MEMBER = {
   RUN_COUNT: 36,
   /** Whether it is among `ORDER_WAITERS`. */
   COUNTED: 37,
+  /** Of a member that has ended: whether all its requests have, and a position of the CQ behind them. */
+  SETTLED: 38,
+  SETTLED_AT: 39,
   /** A queue of one completion that is none: the shim discards it when the thread has ended. */
   GONE: 64,
   GONE_TAIL: 65,
@@ -100,6 +105,10 @@ export const OWNER_SHIFT = 20;
 
 /** All of these bits. */
 export const OWNER_BITS: number = (THREADS_MAX - 1) << OWNER_SHIFT;
+
+/** Bits of a tag's hold that are some of its member's serial: tags.ts. */
+export const SERIAL_SHIFT: number = OWNER_SHIFT + 6;
+export const SERIAL_MASK = 31;
 
 /** Hold bit of a request that completes more than once: its completions are told in order. */
 export const MANY: number = 1 << 19;

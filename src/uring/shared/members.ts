@@ -18,9 +18,9 @@
  * eventfd. All of this is sequentially consistent: either the member sees the entry, or the other
  * one the 0. If it is terminated before it writes, whoever recovers it wakes everybody.
  */
-import { AnnulusError, check } from '../../sys/errors.ts';
+import { AnnulusError } from '../../sys/errors.ts';
 import { close, closeOwned, duplicate, own, read } from '../../sys/linux.ts';
-import { disown, F_DUPFD_CLOEXEC, syscall, write } from '../../sys/linux.ts';
+import { F_DUPFD_CLOEXEC, syscall, write } from '../../sys/linux.ts';
 import { native, WATCH } from '../../sys/native.ts';
 import { Watcher } from '../../sys/watch.ts';
 import { YIELDS_FD } from '../holds.ts';
@@ -30,7 +30,7 @@ import type { SharedRingHandle } from './handle.ts';
 import { CLAIM_WORDS, HEAD, MEMBER } from './layout.ts';
 import type { Layout } from './layout.ts';
 import type { SharedMemory } from './memory.ts';
-import { KIND, SEAT, stateOf } from './seats.ts';
+import { closeUnwatched, KIND, newSerial, SEAT, stateOf, vacate } from './seats.ts';
 import type { Seat } from './seats.ts';
 import type { Submission } from './submission.ts';
 
@@ -72,7 +72,7 @@ export class Members {
   readonly socket: number;
   /** The eventfd that wakes this thread. */
   readonly wakeFd: number;
-  readonly #serial: number;
+  readonly #seat: Seat;
   readonly #mine: number;
   readonly #words: Int32Array;
   readonly #layout: Layout;
@@ -81,14 +81,18 @@ export class Members {
   readonly #events: MemberEvents;
   /** Descriptors of others' eventfds, by member, and whose they are. */
   readonly #wakers = new Map<number, { readonly serial: number; readonly fd: number }>();
+  /** Members that could not be woken, for want of a descriptor. */
+  readonly #unwoken = new Set<number>();
   /** Watches of others' sockets. */
   readonly #watches = new Map<number, Watcher>();
   /** The other half of the home's pair. */
   #homeSocket = -1;
+  /** Whether `socket` is this thread's to close. */
+  #ownsSocket = true;
 
   constructor({ memory, layout, seat, submission, claims }: MemberParts, on: MemberEvents) {
     this.member = seat.member;
-    this.#serial = seat.serial;
+    this.#seat = seat;
     this.#layout = layout;
     this.#words = new Int32Array(memory.tables.buffer, 0, layout.words);
     this.#submission = submission;
@@ -96,7 +100,7 @@ export class Members {
     this.#events = on;
     [this.#mine, this.socket] = [seat.socket, seat.otherSocket];
     this.wakeFd = seat.wakeFd;
-    this.#enter();
+    this.#discardInbox(this.member);
   }
 
   get #at(): number {
@@ -109,6 +113,7 @@ export class Members {
       while (read(this.#mine, COUNT) > 0);
       this.#welcome();
     });
+    this.#enter();
   }
 
   /** Elsewhere: has the home watch this thread, and watches the home. */
@@ -120,12 +125,17 @@ export class Members {
     this.#watch(this.#homeSocket, () => {
       this.#unwatch(this.#homeSocket);
       closeOwned(this.#homeSocket);
+      this.#homeSocket = -1;
       this.recover(HOME);
       this.#events.onHomeEnd();
     });
-    disown(this.socket);
-    Atomics.store(this.#words, this.#at + MEMBER.SOCKET, this.socket + 1);
+    const shim = native();
+    shim.disownFd(this.socket, 0);
+    // Plain, and so one with the call (layout.ts): the socket is always somebody's.
+    this.#words[this.#at + MEMBER.SOCKET] = this.socket + 1;
+    this.#ownsSocket = false;
     write(this.#homeSocket, ONE);
+    this.#enter();
   }
 
   /** Whether the thread of a member has ended, or it never had one. */
@@ -162,14 +172,10 @@ export class Members {
 
   /** Says that this thread waits for `DELIVERED` to move on, or does not any more. */
   waitForOrder(waits: boolean): void {
-    const words = this.#words;
     const at = this.#at;
-    if ((words[at + MEMBER.COUNTED] === 1) === waits) return;
+    if ((this.#words[at + MEMBER.COUNTED] === 1) === waits) return;
     // SYNC POINT: counted before the thread looks at DELIVERED again; who moves that loads this after.
-    // The plain store goes with it: whoever recovers this thread takes back what was counted.
-    Atomics.add(words, HEAD.ORDER_WAITERS, waits ? 1 : -1);
-    words[at + MEMBER.COUNTED] = waits ? 1 : 0;
-    Atomics.store(words, at + MEMBER.WAITS_FOR_ORDER, waits ? 1 : 0);
+    this.#count(at, waits);
   }
 
   /** `DELIVERED` has moved: wakes who waits for that. */
@@ -185,8 +191,7 @@ export class Members {
   /** Recovers every member whose thread has ended. */
   recoverAll(): void {
     for (let member = 0; member < this.#layout.threads; member++) {
-      const state = Atomics.load(this.#words, this.#layout.memberAt(member) + MEMBER.STATE);
-      if (state !== SEAT.FREE && this.isGone(member)) this.recover(member);
+      if (this.isGone(member)) this.recover(member);
     }
   }
 
@@ -196,13 +201,15 @@ export class Members {
     const at = this.#layout.memberAt(member);
     const state = Atomics.load(words, at + MEMBER.STATE);
     const kind = state & KIND;
-    const dead =
-      kind >= SEAT.RECOVERED_BY ? this.isGone(kind - SEAT.RECOVERED_BY) : this.isGone(member);
-    // Of one that has left, or has asked for nothing yet, nothing is left.
-    if (!dead || kind === SEAT.FREE || kind === SEAT.TAKEN || kind === SEAT.JOINING) return;
-    const serial = state & ~KIND;
-    const mine = serial | (SEAT.RECOVERED_BY + this.member);
-    // SYNC POINT: of several threads one recovers it.
+    const recoverer = kind - SEAT.RECOVERED_BY;
+    const dead = this.isGone(recoverer >= 0 ? recoverer : member);
+    if (!dead || kind === SEAT.TAKEN || kind === SEAT.JOINING) return;
+    // Of one that has left there may be something in its inbox: what ends no request.
+    if (kind === SEAT.FREE && this.#claims.inboxes.peek(member) < 0) return;
+    const serial = newSerial(words);
+    const mine = stateOf(serial, SEAT.RECOVERED_BY + this.member);
+    // SYNC POINT: of several threads one recovers it. The number is new each time: who has loaded
+    // STATE before an earlier recovery, and that it was not finished, does not take this one for it.
     if (Atomics.compareExchange(words, at + MEMBER.STATE, state, mine) !== state) return;
     this.#submission.finish(member);
     this.#claims.send(member, this.wake);
@@ -210,64 +217,123 @@ export class Members {
     const moved = this.#claims.markDelivered(member);
     words[at + MEMBER.CLAIM_COUNT] = 0;
     this.#discardInbox(member);
-    Atomics.store(words, at + MEMBER.WAITS_FOR_ORDER, 0);
-    if (words[at + MEMBER.COUNTED] === 1) {
-      Atomics.add(words, HEAD.ORDER_WAITERS, -1);
-      words[at + MEMBER.COUNTED] = 0;
-    }
-    const settled = words[at + MEMBER.SQ_TAIL] === Atomics.load(words, at + MEMBER.RECEIVED);
-    Atomics.store(words, at + MEMBER.STATE, settled ? SEAT.FREE : serial | SEAT.ENDED);
+    this.#takeOver(member);
+    // Kept for a thread that goes on after its part: the home is to see when that ends.
+    if (words[at + MEMBER.HELD] === 0) closeUnwatched(words, at);
+    const settled = this.#isSettled(member);
+    Atomics.store(words, at + MEMBER.STATE, stateOf(serial, settled ? SEAT.FREE : SEAT.ENDED));
     if (moved) this.wakeForOrder();
-    if (kind !== SEAT.LIVE && kind < SEAT.RECOVERED_BY) return;
+    // SYNC POINT: who has put something in meanwhile, and found it being recovered, did not look again.
+    if (this.#claims.inboxes.peek(member) >= 0) this.recover(member);
+    if (kind !== SEAT.LIVE && recoverer < 0) return;
     // It may have put something into an inbox and not told, or said that it has and not done so; or
     // handed something over and not entered.
     this.#events.onMemberEnd();
     for (let other = 0; other < this.#layout.threads; other++) {
-      if (other !== member && !this.isGone(other)) this.#rouse(other);
+      if (other === member) continue;
+      if (this.isGone(other)) this.recover(other);
+      else this.#rouse(other);
     }
+  }
+
+  /** Goes on with those that a member was recovering when it ended. */
+  #takeOver(member: number): void {
+    for (let other = 0; other < this.#layout.threads; other++) {
+      const state = Atomics.load(this.#words, this.#layout.memberAt(other) + MEMBER.STATE);
+      if ((state & KIND) === SEAT.RECOVERED_BY + member) this.recover(other);
+    }
+  }
+
+  /**
+   * Whether the index of a member that has ended can be another's: all its requests have ended, and
+   * no completion of theirs is still to be delivered to it. Whoever delivers that looks again.
+   */
+  #isSettled(member: number): boolean {
+    const words = this.#words;
+    const at = this.#layout.memberAt(member);
+    this.#count(at, false);
+    if (words[at + MEMBER.SQ_TAIL] !== Atomics.load(words, at + MEMBER.RECEIVED)) return false;
+    if (words[at + MEMBER.SETTLED] === 0) {
+      words[at + MEMBER.SETTLED_AT] = this.#claims.claimed;
+      words[at + MEMBER.SETTLED] = 1;
+    }
+    const isDelivered = (): boolean =>
+      ((this.#claims.delivered - words[at + MEMBER.SETTLED_AT]!) | 0) >= 0;
+    if (!isDelivered()) {
+      // SYNC POINT: counted before it is looked at once more; see waitForOrder().
+      this.#count(at, true);
+      if (!isDelivered()) return false;
+      this.#count(at, false);
+    }
+    return words[at + MEMBER.HELD] === 0;
+  }
+
+  /** Counts a member among those that wait for `DELIVERED`, or no more. */
+  #count(at: number, waits: boolean): void {
+    const words = this.#words;
+    if (!waits) Atomics.store(words, at + MEMBER.WAITS_FOR_ORDER, 0);
+    if ((words[at + MEMBER.COUNTED] === 1) !== waits) {
+      // The plain store goes with it: whoever recovers this member takes back what was counted.
+      Atomics.add(words, HEAD.ORDER_WAITERS, waits ? 1 : -1);
+      words[at + MEMBER.COUNTED] = waits ? 1 : 0;
+    }
+    if (waits) Atomics.store(words, at + MEMBER.WAITS_FOR_ORDER, 1);
   }
 
   /**
    * Ends this thread's part.
    *
-   * @param settled - Whether the kernel has none of its requests any more.
+   * @param settled - Whether the kernel has none of its requests any more, and all is delivered.
    */
   leave(settled: boolean): void {
     const words = this.#words;
     const at = this.#at;
     this.waitForOrder(false);
-    // Before the index is free: then the word is another thread's.
-    if (this.member !== HOME && Atomics.exchange(words, at + MEMBER.SOCKET, 0) !== 0) {
-      close(this.socket);
-    }
-    Atomics.store(words, at + MEMBER.GONE, 1);
     // A notification that is nobody's may come yet.
-    const free = settled && words[at + MEMBER.SQ_TAIL] === words[at + MEMBER.RECEIVED];
-    const state = free ? SEAT.FREE : stateOf(this.#serial, SEAT.ENDED);
-    // SYNC POINT: before the descriptors are closed; see #wakerOf(). Somebody may recover this member
-    // since it is gone: then it is for him to free the index.
-    Atomics.compareExchange(words, at + MEMBER.STATE, stateOf(this.#serial, SEAT.LIVE), state);
+    if (settled && words[at + MEMBER.SQ_TAIL] === words[at + MEMBER.RECEIVED]) {
+      closeUnwatched(words, at);
+      vacate(words, at, this.#seat);
+    } else {
+      // The shim must go on knowing of it: it leaks the memory of requests in flight at the end. The
+      // index is nobody's until then, since the shim will set GONE.
+      words[at + MEMBER.HELD] = this.socket + 1;
+      // SYNC POINT: before the descriptors are closed; see #wakerOf().
+      Atomics.store(words, at + MEMBER.STATE, stateOf(this.#seat.serial, SEAT.ENDED));
+      Atomics.store(words, at + MEMBER.GONE, 1);
+    }
+    // Those of a thread that could not join, too. Its own half was closed by the shim, or is left to it.
+    const sockets = new Set([this.#homeSocket, ...this.#watches.keys()]);
+    if (this.#ownsSocket) sockets.add(this.socket);
+    sockets.delete(this.#mine);
     for (const watch of this.#watches.values()) watch.close();
-    for (const [fd] of this.#watches) if (fd !== this.#mine) closeOwned(fd);
     this.#watches.clear();
+    for (const fd of sockets) closeOwned(fd);
     for (const { fd } of this.#wakers.values()) closeOwned(fd);
     closeOwned(this.wakeFd);
-    if (this.member === HOME) closeOwned(this.socket);
-    // With requests in flight the shim must go on knowing of them: it leaks their memory at the end.
-    if (settled) check(native().closeRing(this.#mine), 'close');
   }
 
   /** From here on others may ask for this thread. */
   #enter(): void {
-    this.#discardInbox(this.member);
     // SYNC POINT: release, whoever sees the member live sees its words.
-    Atomics.store(this.#words, this.#at + MEMBER.STATE, stateOf(this.#serial, SEAT.LIVE));
+    Atomics.store(this.#words, this.#at + MEMBER.STATE, stateOf(this.#seat.serial, SEAT.LIVE));
   }
 
   /** Wakes a member, if it is asleep. */
   #rouse(member: number): void {
     const fd = this.#wakerOf(member);
     if (fd >= 0) write(fd, ONE);
+  }
+
+  /** Whether there are members that could not be woken, for want of a descriptor. */
+  get hasUnwoken(): boolean {
+    return this.#unwoken.size > 0;
+  }
+
+  /** Tries to wake them again. */
+  wakeAgain(): void {
+    const members = [...this.#unwoken];
+    this.#unwoken.clear();
+    for (const member of members) this.#rouse(member);
   }
 
   /** A descriptor of this thread's for the eventfd of a member, or -1 if that has ended. */
@@ -286,6 +352,7 @@ export class Members {
     const right = !this.isGone(member) && Atomics.load(words, at + MEMBER.STATE) === state;
     if (fd < 0 || !right) {
       if (fd >= 0) close(fd);
+      else if (right) this.#unwoken.add(member);
       return -1;
     }
     own(fd);
@@ -302,6 +369,13 @@ export class Members {
       if (fd < 0) continue;
       own(fd);
       this.#watch(fd, () => {
+        // Its thread has ended, and the shim has done with it. Else the word is a later member's.
+        Atomics.compareExchange(
+          this.#words,
+          this.#layout.memberAt(member) + MEMBER.HELD,
+          fd + 1,
+          0,
+        );
         this.#unwatch(fd);
         closeOwned(fd);
         this.recover(member);
@@ -343,6 +417,6 @@ export class Members {
 }
 
 /** Nobody is told of this completion: a descriptor that came with it is closed. */
-function closeYielded(hold: number, result: number): void {
+export function closeYielded(hold: number, result: number): void {
   if (hold >= 0 && (hold & YIELDS_FD) !== 0 && result >= 0) close(result);
 }

@@ -14,6 +14,7 @@ import { BLOCKED, endsRequest } from './claims.ts';
 import type { Claims } from './claims.ts';
 import { MANY, MEMBER, OWNER_BITS } from './layout.ts';
 import type { Layout } from './layout.ts';
+import { closeYielded } from './members.ts';
 import type { Members } from './members.ts';
 import type { SharedMemory } from './memory.ts';
 import { Ordered } from './order.ts';
@@ -28,6 +29,9 @@ const COUNT: number = MEMBER.CLAIM_COUNT;
 const KEPT: number = MEMBER.CLAIM_KEPT;
 const FROM: number = MEMBER.CLAIM_FROM;
 const RECEIVED: number = MEMBER.RECEIVED;
+
+/** Times to drain in vain before a look at whether other threads have ended; a power of two. */
+const LOOK_EVERY = 1024;
 
 /** What a reaper is made of. */
 export interface ReaperParts {
@@ -62,6 +66,10 @@ export class Reaper {
   readonly #taken = new Ordered();
   readonly #ordered = new Ordered();
   #takenCount = 0;
+  /** Whether completions are told to nobody. */
+  #discards = false;
+  /** Times in a row that there was nothing to tell. */
+  #idle = 0;
 
   constructor({ memory, layout, claims, members, holds, flush }: ReaperParts) {
     this.#words = new Int32Array(memory.tables.buffer, 0, layout.words);
@@ -90,9 +98,17 @@ export class Reaper {
     return this.#ordered.length > 0;
   }
 
+  /** Ends every request of this thread that has completed, and tells nobody: see `close()`. */
+  discard(): void {
+    this.#discards = true;
+    this.drain(nobody);
+    this.#discards = false;
+  }
+
   /** Calls back for every completion of this thread that is there; how many. */
   drain(callback: CompletionCallback): number {
     const before = this.completed;
+    if (this.#members.hasUnwoken) this.#members.wakeAgain();
     // Not for ever, while other threads go on making completions.
     for (let left = this.#most; left > 0; left--) {
       if (this.#taken.length > 0) this.#tellTaken(callback);
@@ -104,7 +120,11 @@ export class Reaper {
       if (this.#ordered.length > 0) this.#tellOrdered(callback);
       if (this.closed || claimed === BLOCKED || (claimed === 0 && !this.#flush())) break;
     }
-    return this.completed - before;
+    const told = this.completed - before;
+    // Another thread may have ended with what this one waits for.
+    if (told > 0) this.#idle = 0;
+    else if ((++this.#idle & (LOOK_EVERY - 1)) === 0) this.#members.recoverAll();
+    return told;
   }
 
   /** Takes all completions there are, without telling them. */
@@ -211,7 +231,9 @@ export class Reaper {
     callback: CompletionCallback,
   ): void {
     if (marked < 0) {
-      this.#holds.tags.release(marked); // of a registration or another ring: it ends no request
+      const { tags } = this.#holds;
+      if (!tags.isOurs(marked)) return;
+      tags.release(marked); // of a registration or another ring: it ends no request
     } else {
       const hold = marked & HOLD;
       if ((hold & UNSURE) !== 0) {
@@ -222,7 +244,8 @@ export class Reaper {
       }
     }
     this.completed++;
-    callback(token, result, flags);
+    if (this.#discards) closeYielded(marked, result);
+    else callback(token, result, flags);
   }
 
   /** Ends a request that may complete once more than it says: notices.ts. Whether it is told. */
@@ -269,3 +292,6 @@ export class Reaper {
     list.add(order, words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
   }
 }
+
+/** Nobody is told. */
+function nobody(): void {}

@@ -6,13 +6,14 @@ import type { Native } from '../../sys/native.ts';
 import { ENTER, FEATURE, SETUP, SQE, SQE_WORD } from '../../sys/abi.ts';
 import {
   AnnulusError,
+  check,
   checkInteger,
   ERRNO,
   invalidArgValue,
   outOfRange,
 } from '../../sys/errors.ts';
 import { SystemError } from '../../sys/errors.ts';
-import { closeOwned, duplicate, own } from '../../sys/linux.ts';
+import { closeOwned, F_DUPFD_CLOEXEC, own, syscall } from '../../sys/linux.ts';
 import type { BufferGroup } from '../buffers.ts';
 import type { CompletionCallback } from '../cqueue.ts';
 import { FixedBuffer } from '../descriptors.ts';
@@ -28,6 +29,7 @@ import { Claims } from './claims.ts';
 import { checkHandle, layoutOf } from './handle.ts';
 import type { SharedRingHandle, SharedRingOptions } from './handle.ts';
 import { HEAD, Layout, MAGIC, MANY, MEMBER, OWNER_SHIFT, RING } from './layout.ts';
+import { SERIAL_MASK, SERIAL_SHIFT } from './layout.ts';
 import { HOME, Members, ringEnded } from './members.ts';
 import { leaveSeat, takeSeat } from './seats.ts';
 import type { Seat } from './seats.ts';
@@ -110,7 +112,7 @@ export class SharedRing extends CommandRequests {
   readonly #members: Members;
   readonly #reaper: Reaper;
   readonly #sleeper: Sleeper;
-  readonly #socket: number;
+  readonly #attached: SharedRingHandle | undefined;
   readonly #ownerBits: number;
   #enters = 0;
   #submitted = 0;
@@ -136,7 +138,7 @@ export class SharedRing extends CommandRequests {
     this.#words = new Int32Array(memory.tables.buffer, 0, layout.words);
     this.#ownerBits = seat.member << OWNER_SHIFT;
     this.manyBit = MANY;
-    this.holds.tags.mark(this.#ownerBits);
+    this.holds.tags.mark(this.#ownerBits | ((seat.serial & SERIAL_MASK) << SERIAL_SHIFT));
     const { files, holds } = this;
     const keyBits = this.#ownerBits;
     this.register = new Registrar({ name: memory.fd, files, tags: holds.tags, keyBits });
@@ -155,7 +157,7 @@ export class SharedRing extends CommandRequests {
     const flush = (): boolean => this.#flush();
     this.#reaper = new Reaper({ memory, layout, claims, members, holds, flush });
     this.#sleeper = new Sleeper(members.wakeFd, memory.fd);
-    this.#socket = attached?.socket ?? this.#members.socket;
+    this.#attached = attached;
     try {
       if (attached === undefined) this.#members.open();
       else this.#members.join(attached);
@@ -183,6 +185,8 @@ export class SharedRing extends CommandRequests {
    */
   get handle(): SharedRingHandle {
     this.#checkOpen();
+    // It names descriptors of the home.
+    if (this.#attached !== undefined) return this.#attached;
     const { memory, layout } = this.#part;
     const { fd, name, flags, features, offsets } = memory;
     return {
@@ -205,7 +209,7 @@ export class SharedRing extends CommandRequests {
         sqes: memory.sqes.mappingId,
         tables: memory.tables.mappingId,
       },
-      socket: this.#socket,
+      socket: this.#members.socket,
     };
   }
 
@@ -365,6 +369,8 @@ export class SharedRing extends CommandRequests {
     this.#checkOpen();
     if (this.tail !== this.#submission.handed) this.#checkRing();
     const count = this.#submission.handOver(this.tail);
+    // An earlier run may be marked, and its thread not have come to move the tail: an exception.
+    if (count === 0) this.#submission.moveTail();
     if (count > 0) {
       this.#submitted += count;
       this.#batchSize = count;
@@ -418,7 +424,7 @@ export class SharedRing extends CommandRequests {
     this.forgetUnsubmitted(this.#submission.handed);
     if (this.#part.seat.member === HOME) {
       Atomics.store(this.#words, HEAD.STATE, RING.CLOSED);
-      this.#cancelOwn();
+      this.cancelOwn();
     }
     const drained = this.#drainForClose();
     this.#finalStats = this.stats;
@@ -560,18 +566,26 @@ export class SharedRing extends CommandRequests {
   /** Cancels and waits; whether the kernel has none of this thread's requests any more. */
   #drainForClose(): boolean {
     const until = performance.now() + CLOSE_TIMEOUT_MS;
-    this.drain(nobody);
+    this.#reaper.discard();
     while (this.inFlight > 0) {
       if (performance.now() >= until) return false;
-      this.#cancelOwn();
+      this.cancelOwn();
       if (!this.#isReady(1)) this.#sleep(performance.now() + CLOSE_STEP_MS);
-      this.drain(nobody);
+      this.#reaper.discard();
+    }
+    // Another thread may be about to deliver an earlier completion of a request that has ended.
+    const position = this.#claims.claimed;
+    while (((this.#claims.delivered - position) | 0) < 0) {
+      if (performance.now() >= until) return false;
+      this.#members.recoverAll();
+      this.#sleep(performance.now() + 1);
+      this.#reaper.discard();
     }
     return true;
   }
 
-  /** Cancels what the entries of this thread say; at the home, everything. */
-  #cancelOwn(): void {
+  /** @internal Cancels what the entries of this thread say; at the home, everything. */
+  cancelOwn(): void {
     try {
       if (this.#part.seat.member === HOME) {
         this.register.cancel({ all: true, timeout: CLOSE_STEP_MS });
@@ -594,14 +608,17 @@ export class SharedRing extends CommandRequests {
   }
 }
 
-/** Nobody is told. */
-function nobody(): void {}
-
 function begin(options: SharedRingOptions): Part {
   const layout = layoutOf(options);
   const memory = makeMemory(layout);
   own(memory.fd);
-  return { memory, layout, seat: takeSeat(memory, layout) };
+  try {
+    return { memory, layout, seat: takeSeat(memory, layout, HOME) };
+  } catch (error) {
+    closeOwned(memory.fd);
+    unmap(memory);
+    throw error;
+  }
 }
 
 function takePart(handle: SharedRingHandle): Part {
@@ -609,17 +626,9 @@ function takePart(handle: SharedRingHandle): Part {
   const memory = wrapMemory(handle);
   try {
     const words = tablesOf(memory, layout);
-    const seat = takeSeat(memory, layout);
+    const seat = takeSeat(memory, layout, HOME + 1);
     try {
-      const fd = duplicate(memory.fd);
-      own(fd);
-      // SYNC POINT: the home says that the ring is closed, or has ended, before its descriptor is
-      // closed. If it has not by now, the copy is of the right one.
-      const gone = Atomics.load(words, layout.memberAt(HOME) + MEMBER.GONE) !== 0;
-      if (gone || Atomics.load(words, HEAD.STATE) !== RING.OPEN) {
-        closeOwned(fd);
-        throw ringEnded();
-      }
+      const fd = duplicateFor(words, layout, memory.fd);
       return { memory: { ...memory, fd, name: fd }, layout, seat };
     } catch (error) {
       leaveSeat(memory, layout, seat);
@@ -629,6 +638,18 @@ function takePart(handle: SharedRingHandle): Part {
     unmap(memory);
     throw error;
   }
+}
+
+/** A descriptor of this thread's for the ring of a home that is there. */
+function duplicateFor(words: Int32Array, layout: Layout, homeFd: number): number {
+  const copy = syscall('fcntl', homeFd, F_DUPFD_CLOEXEC, 3);
+  if (copy >= 0) own(copy);
+  // SYNC POINT: the home says that the ring is closed, or has ended, before its descriptor is closed.
+  // If it has not by now, the copy is of the right one.
+  const gone = Atomics.load(words, layout.memberAt(HOME) + MEMBER.GONE) !== 0;
+  if (!gone && Atomics.load(words, HEAD.STATE) === RING.OPEN) return check(copy, 'fcntl');
+  closeOwned(copy);
+  throw ringEnded();
 }
 
 /** The tables, after checking that they are a shared ring's: mappings are named by numbers. */

@@ -5,7 +5,7 @@
  *
  * In a clone, run `npm run build` once before.
  */
-import { constants } from 'node:fs';
+import { constants, statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { alloc, Proactor } from 'annulus';
 
@@ -20,6 +20,13 @@ const [from, to] = positionals;
 if (from === undefined || to === undefined || positionals.length > 2) {
   process.stderr.write('usage: cp.js [--buffer BYTES] [--depth PIECES] SOURCE DESTINATION\n');
   process.exit(2);
+}
+
+// Opening the destination would empty it.
+const [before, after] = [from, to].map((path) => statSync(path, { throwIfNoEntry: false }));
+if (before?.dev === after?.dev && before?.ino === after?.ino && after !== undefined) {
+  process.stderr.write(`cp.js: '${from}' and '${to}' are the same file\n`);
+  process.exit(1);
 }
 
 const io = new Proactor();

@@ -166,7 +166,12 @@ export class Channel<S extends SendingEnd = Sender, R extends ReceivingEnd = Rec
       format,
       options,
     );
-    return Channel.#withDescriptors(memory, memfd, options);
+    try {
+      return Channel.#withDescriptors(memory, memfd, options);
+    } catch (error) {
+      close(memfd);
+      throw error;
+    }
   }
 
   /**

@@ -7,6 +7,7 @@ import {
   AbortError,
   AnnulusError,
   checkInteger,
+  checkSignal,
   ERRNO,
   invalidArgValue,
   SystemError,
@@ -34,6 +35,8 @@ import type { Answer, MeetingRole } from './greeting.ts';
 import { VERSION } from './layout.ts';
 import { loopWaiter } from './waiter.ts';
 import type { Waiter, Watch } from './waiter.ts';
+
+const ROLES: ReadonlySet<MeetingRole> = new Set(['sender', 'receiver', 'duplex']);
 
 /** How long a listener may take to answer, unless said otherwise. */
 const TIMEOUT_MS = 10_000;
@@ -68,15 +71,16 @@ export async function connect<S extends AnyEnd, R extends AnyEnd, M extends Meet
 ): Promise<Connection<S, R, M>> {
   const place = meetingPlace(path);
   const { role, signal, timeout = TIMEOUT_MS, waiter = loopWaiter } = options;
-  if (role !== undefined && endsOf(role)[0] !== role && role !== 'duplex') {
+  if (role !== undefined && !ROLES.has(role)) {
     throw invalidArgValue('role', "must be 'sender', 'receiver' or 'duplex'", role);
   }
   checkInteger('timeout', timeout, 1, 2 ** 31 - 1);
   const mayMeet = peerCheck(options.allow, place.isAbstract);
-  const end = deadline(place, timeout, signal);
   const fd = meetingSocket();
   own(fd);
+  let end: Deadline | undefined;
   try {
+    end = deadline(place, timeout, signal);
     await reach(fd, place, end);
     const peer = peerCredentials(fd);
     if (!mayMeet(peer)) throw notAllowed(place, peer);
@@ -86,7 +90,7 @@ export async function connect<S extends AnyEnd, R extends AnyEnd, M extends Meet
     const given = checkMessage(message, place, role);
     return new Connection<S, R, M>(given as M, openEnds(given, message, open), peer);
   } finally {
-    end.clear();
+    end?.clear();
     drainSocket(fd);
     closeOwned(fd);
   }
@@ -100,7 +104,7 @@ interface Deadline {
 }
 
 function deadline(place: MeetingPlace, timeout: number, signal: AbortSignal | undefined): Deadline {
-  if (signal?.aborted === true) throw new AbortError(signal.reason);
+  checkSignal(signal);
   let timer: NodeJS.Timeout | undefined;
   let onAbort: (() => void) | undefined;
   const over = new Promise<never>((_, reject) => {

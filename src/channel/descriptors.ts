@@ -107,7 +107,12 @@ export function openDescriptors(memfd: number, signal: number): Record<Role, End
 
 function twoEventfds(): [number, number] {
   const fd = eventfd();
-  return [fd, duplicate(fd)];
+  try {
+    return [fd, duplicate(fd)];
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
 }
 
 /** Descriptors for both ends of a channel whose other end has died; ours are still to be closed. */

@@ -8,7 +8,8 @@
  * position has moved and does not sleep, or the mover sees the bit and wakes it. No wake-up is lost,
  * a sleeper is woken once, and a side that is awake is never written to.
  */
-import { AbortError, AnnulusError, checkInteger, invalidArgValue } from '../sys/errors.ts';
+import { AbortError, AnnulusError, checkInteger, checkSignal } from '../sys/errors.ts';
+import { invalidArgValue } from '../sys/errors.ts';
 import { renewDescriptors } from './descriptors.ts';
 import type { EndDescriptors } from './descriptors.ts';
 import { ATTENTION, POSITION, SIGNAL, STATE, WORD } from './layout.ts';
@@ -216,7 +217,7 @@ export abstract class End {
     return new Promise((resolve, reject) => {
       this.checkOpen();
       const signal = options?.signal;
-      if (signal?.aborted === true) throw new AbortError(signal.reason);
+      checkSignal(signal);
       if (this.pending !== undefined) {
         throw new AnnulusError(
           'ERR_ANNULUS_CLAIM',

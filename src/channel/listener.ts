@@ -9,6 +9,7 @@ import {
   AnnulusError,
   check,
   checkInteger,
+  checkSignal,
   ERRNO,
   invalidArgValue,
   SystemError,
@@ -192,7 +193,7 @@ export class ChannelListener<
     const signal = options?.signal;
     return new Promise((resolve, reject) => {
       if (this.#closed) throw closed();
-      if (signal?.aborted === true) throw new AbortError(signal.reason);
+      checkSignal(signal);
       const ready = this.#ready.shift();
       if (ready !== undefined) {
         this.#open();

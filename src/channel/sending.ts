@@ -271,6 +271,8 @@ export abstract class SendingEnd extends End {
   }
 
   private flushLater(): void {
+    // As the flush of the last turn has found.
+    if (this.receiverClosed) throw peerClosed();
     this.isFlushDue = true;
     nextTick(flushDue, this);
   }

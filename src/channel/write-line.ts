@@ -1,7 +1,7 @@
 /**
  * WriteLine: writes that wait for room, served in the order they were made.
  */
-import { AbortError, AnnulusError } from '../sys/errors.ts';
+import { AbortError, AnnulusError, checkSignal } from '../sys/errors.ts';
 import type { WaitOptions } from './end.ts';
 
 /** Writes that may wait: a caller who does not await them is told before memory runs out. */
@@ -40,8 +40,12 @@ export class WriteLine<T> {
   /** Writes at once, or in its turn; a promise if it is not done yet. */
   write(item: T, options?: WaitOptions): Promise<void> | undefined {
     let left: T | undefined = item;
-    if (options?.signal?.aborted === true) {
-      return Promise.reject(new AbortError(options.signal.reason));
+    if (options?.signal !== undefined) {
+      try {
+        checkSignal(options.signal);
+      } catch (error) {
+        return Promise.reject(error);
+      }
     }
     if (this.#entries.length === 0) {
       left = this.#store(item);

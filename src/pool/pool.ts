@@ -5,7 +5,7 @@ import { channel } from 'node:diagnostics_channel';
 import type { Histogram } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 
-import { AbortError, AnnulusError, checkInteger } from '../sys/errors.ts';
+import { AnnulusError, checkInteger, checkSignal } from '../sys/errors.ts';
 import { invalidArgType, invalidArgValue, outOfRange } from '../sys/errors.ts';
 import { closeOwned } from '../sys/linux.ts';
 import { Allocation } from './allocation.ts';
@@ -702,11 +702,7 @@ export class BufferPool {
 function checkOptions({ timeout, priority, signal }: AllocateOptions): void {
   if (timeout !== undefined) checkInteger('options.timeout', timeout, 0, 2 ** 31 - 1);
   if (priority !== undefined) checkInteger('options.priority', priority, -(2 ** 31), 2 ** 31 - 1);
-  if (signal === undefined) return;
-  if (!(signal instanceof AbortSignal)) {
-    throw invalidArgType('options.signal', 'an AbortSignal', signal);
-  }
-  if (signal.aborted) throw new AbortError(signal.reason);
+  checkSignal(signal);
 }
 
 function wrongPool(message: string): AnnulusError {

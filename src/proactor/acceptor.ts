@@ -1,7 +1,7 @@
 /**
  * Acceptor: an async iterator over the connections of one multishot accept.
  */
-import { ERRNO, SystemError, AbortError } from '../sys/errors.ts';
+import { AbortError, checkSignal, ERRNO, SystemError } from '../sys/errors.ts';
 import { syscall } from '../sys/linux.ts';
 import type { Multishot } from './attachment.ts';
 
@@ -28,6 +28,7 @@ export class Acceptor implements AsyncIterableIterator<number>, Multishot {
   #done = false;
 
   constructor(arm: Arm, signal: AbortSignal | undefined) {
+    if (signal?.aborted !== true) checkSignal(signal);
     this.#arm = arm;
     this.#signal = signal;
     signal?.addEventListener('abort', () => this.#abort(), { once: true });

@@ -6,7 +6,7 @@
  * pipes, terminals) have an order of their own, so there it is one request after another.
  */
 import type { Receiver, Sender } from '../channel/index.ts';
-import { checkInteger, invalidArgValue } from '../sys/errors.ts';
+import { checkInteger, checkSignal, invalidArgValue } from '../sys/errors.ts';
 import type { FixedBuffer, MemoryRange } from '../uring/index.ts';
 import type { Fd } from '../uring/descriptors.ts';
 import type { RequestOptions } from './attachment.ts';
@@ -219,7 +219,7 @@ class Filling extends ChannelTransfer {
     const wanted = this.nextPiece();
     await this.flight.room(wanted);
     for (;;) {
-      signal?.throwIfAborted();
+      checkSignal(signal);
       const before = this.flight.bytes;
       const least = this.isStream ? 1 : before + wanted;
       const length = Math.min(sender.free, before + wanted);

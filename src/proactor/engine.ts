@@ -9,6 +9,7 @@ import {
   AbortError,
   AnnulusError,
   checkInteger,
+  checkSignal,
   ERRNO,
   invalidArgType,
   SystemError,
@@ -250,7 +251,7 @@ export abstract class Engine {
     const { signal, timeout } = attachment.options ?? {};
     try {
       if (this.closing !== undefined) throw closedError();
-      if (signal?.aborted === true) throw new AbortError(signal.reason);
+      checkSignal(signal);
       if (timeout !== undefined) checkInteger('timeout', timeout, 0, Number.MAX_SAFE_INTEGER);
     } catch (error) {
       reject(error);

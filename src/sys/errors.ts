@@ -57,6 +57,21 @@ export class AbortError extends Error {
   }
 }
 
+/**
+ * Checks the signal of a wait that is about to begin.
+ *
+ * @throws {TypeError} `ERR_INVALID_ARG_TYPE` if it is none; an `AbortError` if it was aborted.
+ */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  // Not `instanceof`: test environments have an AbortSignal of their own.
+  const given = signal as Partial<AbortSignal> | null;
+  if (typeof given?.aborted !== 'boolean' || typeof given.addEventListener !== 'function') {
+    throw invalidArgType('options.signal', 'an AbortSignal', signal);
+  }
+  if (given.aborted) throw new AbortError(given.reason);
+}
+
 /** What a failed system call or kernel request is called with, for its error. */
 export interface SystemErrorDetails {
   /** Replaces Node's text for the errno where more is known about the cause. */

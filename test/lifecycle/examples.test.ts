@@ -48,6 +48,8 @@ describe('examples/cp.js', { skip: withoutUring }, () => {
     chmodSync(source, 0o600);
     assert.equal((await runProgram(new URL('cp.js', examples), [source, fresh])).code, 0);
     assert.equal(statSync(fresh).mode & 0o777, 0o600);
+    const same = await runProgram(new URL('cp.js', examples), [source, source]);
+    assert.deepEqual([same.code, readFileSync(source, 'utf8')], [1, 'text']);
     const wrong = await runProgram(new URL('cp.js', examples), [source]);
     assert.deepEqual([wrong.code, wrong.stderr.slice(0, 6)], [2, 'usage:']);
   });

@@ -291,6 +291,8 @@ export abstract class RequestQueue {
       start = memory.byteOffset;
       length = memory.length;
     }
+    // Its view is empty, and so the result would be 0, as at the end of a file.
+    if (length === 0) refuseClosed(region);
     let position = noPosition;
     if (range !== undefined) {
       const offset = range.offset ?? 0;
@@ -570,6 +572,10 @@ function badRange(offset: number, length: number, available: number, position: n
     `inside the ${available} bytes of the memory`,
     `offset ${offset}, length ${length}`,
   );
+}
+
+function refuseClosed(region: Region): void {
+  if (region.closed) throw new AnnulusError('ERR_ANNULUS_CLOSED', 'The memory is closed.');
 }
 
 function refuseToken(token: number): void {

@@ -9,6 +9,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Channel } from 'annulus/channel';
 import { pageSize } from '#src/sys/linux.js';
 import { printedSeed, randomFrom } from '../../support/random.js';
+import { run } from '../support/processes.js';
 import { held } from '../support/resources.js';
 
 const page = pageSize();
@@ -359,5 +360,35 @@ describe('what a channel holds', () => {
     }
     await setImmediate();
     assert.deepEqual(held(), before);
+  });
+});
+
+describe('a channel for which there are too few descriptors', () => {
+  it('leaves none of those it has opened', async () => {
+    const { code, stdout, stderr } = await run(`
+      import { closeSync, openSync, readdirSync } from 'node:fs';
+      import { Channel } from 'annulus/channel';
+      import { resourceLimit, syscall } from '#src/sys/linux.js';
+      Channel.create({ capacity: 4096 }).close();
+      const count = () => readdirSync('/proc/self/fd').length;
+      const before = count();
+      const hard = BigInt(resourceLimit(7).hard);
+      const limit = (soft) => syscall('prlimit64', 0, 7, BigInt64Array.of(BigInt(soft), hard), null);
+      const codes = new Set();
+      for (const signal of ['socket', 'eventfd', 'pipe']) {
+        for (let left = 0; left < 9; left++) {
+          const taken = [];
+          limit(64);
+          try { for (;;) taken.push(openSync('/dev/null')); } catch {}
+          for (let i = 0; i < left; i++) closeSync(taken.pop());
+          try { Channel.create({ capacity: 4096, signal }).close(); } catch (error) { codes.add(error.code); }
+          taken.forEach(closeSync);
+          limit(1024);
+        }
+      }
+      console.log(JSON.stringify([count() - before, [...codes]]));
+    `);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(JSON.parse(stdout), [0, ['EMFILE']]);
   });
 });

@@ -169,6 +169,30 @@ describe('requests of the proactor', available, () => {
     await assert.rejects(io.read(0, memory, { timeout: -1 }), { code: 'ERR_OUT_OF_RANGE' });
     assert.equal(io.stats.inFlight, 0);
   });
+
+  it('are not begun with a signal that is none', async () => {
+    const invalid = { code: 'ERR_INVALID_ARG_TYPE' };
+    const { submitted } = io.stats;
+    for (const signal of [{}, null, 'signal'] as unknown as AbortSignal[]) {
+      for (const buffer of [alloc(4), new Uint8Array(4)]) {
+        await assert.rejects(io.read(bad, buffer, { signal }), invalid);
+      }
+      await assert.rejects(io.sleep(0, { signal }), invalid);
+      assert.throws(() => io.acceptMany(bad, { signal }), invalid);
+    }
+    assert.deepEqual([io.stats.submitted, io.stats.inFlight], [submitted, 0]);
+  });
+
+  it('are not begun on memory that is closed, which would look like the end of a file', async () => {
+    const region = Region.allocate(4096);
+    const { bytes } = region;
+    region.close();
+    const closed = { code: 'ERR_ANNULUS_CLOSED' };
+    for (const memory of [region, bytes]) {
+      await assert.rejects(io.read(bad, memory), closed);
+      await assert.rejects(io.write(bad, memory), closed);
+    }
+  });
 });
 
 describe('ordinary memory', available, () => {

@@ -44,7 +44,8 @@ export class WriteLine<T> {
       try {
         checkSignal(options.signal);
       } catch (error) {
-        return Promise.reject(error);
+        const reason = error as Error;
+        return Promise.reject(reason);
       }
     }
     if (this.#entries.length === 0) {

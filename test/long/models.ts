@@ -14,6 +14,7 @@ const runs: readonly (readonly [string, ...string[]])[] = [
   ['shared-ring-submission', 'RUNS=3'],
   ['shared-ring-reaping', 'COMPLETIONS=5', 'CLAIM_MAX=2'],
   ['shared-ring-wakeup', 'COMPLETIONS=5'],
+  ['shared-ring-seats', 'ROUNDS=3'],
 ];
 
 if (withoutSpin !== false) throw new Error(withoutSpin);

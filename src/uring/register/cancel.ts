@@ -4,7 +4,7 @@
 import { CANCEL, SYNC_CANCEL } from '../../sys/abi.ts';
 import { ERRNO, outOfRange } from '../../sys/errors.ts';
 import { matchOf } from '../cancel-target.ts';
-import type { CancelTarget } from '../cancel-target.ts';
+import type { CancelMatch, CancelTarget } from '../cancel-target.ts';
 import { refusal } from './calls.ts';
 import { MemoryRegistrations } from './memory.ts';
 
@@ -26,12 +26,21 @@ export abstract class CancelRegistrations extends MemoryRegistrations {
    * @throws {SystemError} `ETIME` if one is still running when the time is over.
    */
   cancel(target: SyncCancelTarget): number {
-    const { timeout } = target;
     const match = matchOf(target, this.fileTable);
+    return this.#cancel(match, match.key | this.keyBits, target.timeout);
+  }
+
+  /** @internal Begins to end a request of any thread, by its key as the kernel has it. */
+  cancelOf(token: number, keyInKernel: number): void {
+    const match = matchOf({ token, key: keyInKernel, all: true }, this.fileTable);
+    this.#cancel(match, keyInKernel, 0);
+  }
+
+  #cancel(match: CancelMatch, key: number, timeout: number | undefined): number {
     const argument = new Uint8Array(SYNC_CANCEL.BYTES);
     const view = new DataView(argument.buffer);
     view.setInt32(SYNC_CANCEL.ADDR, match.token, true);
-    view.setInt32(SYNC_CANCEL.ADDR + 4, match.key | this.keyBits, true);
+    view.setInt32(SYNC_CANCEL.ADDR + 4, key, true);
     view.setInt32(SYNC_CANCEL.FD, match.fd, true);
     view.setUint8(SYNC_CANCEL.OPCODE, match.opcode);
     view.setUint32(SYNC_CANCEL.FLAGS, match.flags, true);

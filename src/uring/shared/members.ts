@@ -46,6 +46,8 @@ export interface MemberEvents {
   readonly onHomeEnd: () => void;
   /** A member has ended: what it has handed over may not have been submitted. */
   readonly onMemberEnd: () => void;
+  /** A member has ended, and the kernel has requests of it, which nobody will be told of. */
+  readonly onLeftOver: (member: number) => void;
 }
 
 /** What a member is made of. */
@@ -220,12 +222,17 @@ export class Members {
     this.#takeOver(member);
     // Kept for a thread that goes on after its part: the home is to see when that ends.
     if (words[at + MEMBER.HELD] === 0) closeUnwatched(words, at);
+    const isFirst = kind === SEAT.LIVE || recoverer >= 0;
+    // Before the index can be another's, whose requests could have the same tokens.
+    if (isFirst && words[at + MEMBER.SQ_TAIL] !== words[at + MEMBER.RECEIVED]) {
+      this.#events.onLeftOver(member);
+    }
     const settled = this.#isSettled(member);
     Atomics.store(words, at + MEMBER.STATE, stateOf(serial, settled ? SEAT.FREE : SEAT.ENDED));
     if (moved) this.wakeForOrder();
     // SYNC POINT: who has put something in meanwhile, and found it being recovered, did not look again.
     if (this.#claims.inboxes.peek(member) >= 0) this.recover(member);
-    if (kind !== SEAT.LIVE && recoverer < 0) return;
+    if (!isFirst) return;
     // It may have put something into an inbox and not told, or said that it has and not done so; or
     // handed something over and not entered.
     this.#events.onMemberEnd();

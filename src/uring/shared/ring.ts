@@ -152,6 +152,7 @@ export class SharedRing extends CommandRequests {
         this.#homeEnded = true;
       },
       onMemberEnd: () => this.#enterForEnded(),
+      onLeftOver: (member) => this.#cancelOf(member),
     });
     const [claims, members] = [this.#claims, this.#members];
     const flush = (): boolean => this.#flush();
@@ -586,24 +587,39 @@ export class SharedRing extends CommandRequests {
 
   /** @internal Cancels what the entries of this thread say; at the home, everything. */
   cancelOwn(): void {
+    const { member } = this.#part.seat;
+    this.#cancel(() => {
+      if (member === HOME) this.register.cancel({ all: true, timeout: CLOSE_STEP_MS });
+      else this.#cancelEntries(member, this.tail);
+    });
+  }
+
+  /** Cancels what the entries of a member say whose thread has ended. */
+  #cancelOf(member: number): void {
+    this.#enterForEnded(); // or the kernel may not have them yet
+    const tail = this.#words[this.#part.layout.memberAt(member) + MEMBER.SQ_TAIL]!;
+    this.#cancel(() => this.#cancelEntries(member, tail));
+  }
+
+  #cancel(cancel: () => void): void {
     try {
-      if (this.#part.seat.member === HOME) {
-        this.register.cancel({ all: true, timeout: CLOSE_STEP_MS });
-        return;
-      }
-      const { sqes } = this.#part.memory;
-      const { entries } = this;
-      const words = new Int32Array(sqes.buffer, this.memory.sqesAt, entries * 16);
-      for (let index = 0; index < Math.min(entries, this.tail >>> 0); index++) {
-        const at = index * 16;
-        const [token, key] = [
-          words[at + SQE_WORD.USER_DATA_LOW]!,
-          words[at + SQE_WORD.USER_DATA_HIGH]!,
-        ];
-        if (key >= 0) this.register.cancel({ token, key, all: true, timeout: 0 });
-      }
+      cancel();
     } catch {
       // Not there before Linux 6.0: then what is in flight must end by itself.
+    }
+  }
+
+  #cancelEntries(member: number, tail: number): void {
+    const { entries } = this;
+    const { sqes } = this.#part.memory;
+    const words = new Int32Array(sqes.buffer, member * entries * 64, entries * 16);
+    for (let index = 0; index < Math.min(entries, tail >>> 0); index++) {
+      const at = index * 16;
+      const [token, key] = [
+        words[at + SQE_WORD.USER_DATA_LOW]!,
+        words[at + SQE_WORD.USER_DATA_HIGH]!,
+      ];
+      if (key >= 0) this.register.cancelOf(token, key);
     }
   }
 }

@@ -11,6 +11,7 @@ import {
   checkInteger,
   checkSignal,
   ERRNO,
+  invalidArgType,
   invalidArgValue,
   SystemError,
 } from '../sys/errors.ts';
@@ -165,6 +166,11 @@ export class ChannelListener<
     checkInteger('backlog', backlog, 1, BACKLOG_MAX);
     if (mode !== undefined) checkInteger('mode', mode, 0, 0o777);
     peerCheck(options.allow, place.isAbstract);
+    if (options.onRefused !== undefined && typeof options.onRefused !== 'function') {
+      throw invalidArgType('onRefused', 'a function', options.onRefused);
+    }
+    // What is wrong with the options of the channels is said here, and not to those who connect.
+    make().close();
     const fd = meetingSocket();
     own(fd);
     refuseDescriptors(fd);

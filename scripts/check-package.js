@@ -3,9 +3,13 @@
 import { spawnSync } from 'node:child_process';
 import { ScriptError, filesBelow, reportViolations, root, run, textOf } from './tree.js';
 
+/** Texts that others of the package refer to. */
+const texts = ['CONTRIBUTING.md', 'SECURITY.md', 'bench/README.md', 'examples/README.md'];
+
 /** What may be published. */
 const allowed = [
   /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+  new RegExp(`^(?:${texts.join('|').replaceAll('.', '\\.')})$`),
   /^bin\/annulus\.js$/,
   /^dist\/.*\.(?:js|js\.map|d\.ts)$/,
   /^docs\/.*\.md$/,
@@ -38,6 +42,7 @@ function promisedFiles() {
     ...modules.flatMap((module) => [`${module}.js`, `${module}.d.ts`]),
     ...(process.platform === 'linux' ? [`prebuilds/linux-${process.arch}/annulus.node`] : []),
     ...filesBelow('examples', /\.(js|c)$/),
+    ...texts,
     'README.md',
     'LICENSE',
     'CHANGELOG.md',

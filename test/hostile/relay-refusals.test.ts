@@ -127,6 +127,17 @@ describe('relay refuses', { skip: withoutUring }, () => {
       assert.equal(existsSync(join(folder, 'c')), false);
     }
   });
+
+  it('an empty name', async () => {
+    for (const args of [
+      ['', 'x'],
+      ['x', ''],
+    ]) {
+      const { code, stderr } = await relay(args);
+      assert.match(stderr, /It is empty/);
+      assert.equal(code, 2);
+    }
+  });
 });
 
 describe('a relay that goes wrong', { skip: withoutUring }, () => {

@@ -7,6 +7,7 @@ import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 
 import { codeOf, CommandError, EXIT, failed, interrupted, messageOf } from '../failure.ts';
+import { parseName } from '../names.ts';
 import { formatBytes, formatCount, parseBytes } from '../units.ts';
 import { openIo, outputGone, receiveOutput, sendInput } from './carry.ts';
 import { meet } from './meet.ts';
@@ -47,7 +48,7 @@ export function registerPipe(program: Command, finish: (code: number) => void): 
     pipe
       .command(verb)
       .description(description)
-      .argument('NAME', 'where both sides meet: any word, or a path with a slash')
+      .argument('NAME', 'where both sides meet: any word, or a path with a slash', parseName)
       .option(
         '--memory <bytes>',
         'most bytes under way, such as 64K or 8M, said by who comes first',

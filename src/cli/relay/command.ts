@@ -5,6 +5,7 @@ import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 
 import { EXIT, messageOf, CommandError } from '../failure.ts';
+import { parseName } from '../names.ts';
 import { openFileIo } from './file-io.ts';
 import { MEMORY_MAX, MEMORY_MIN } from './limits.ts';
 import { makePlan } from './plan.ts';
@@ -45,8 +46,8 @@ export function registerRelay(program: Command, finish: (code: number) => void):
   program
     .command('relay')
     .description('Copy a file or a directory from one process to another, and check the copy.')
-    .argument('SRC', 'a regular file or a directory')
-    .argument('DST', 'where the copy goes')
+    .argument('SRC', 'a regular file or a directory', parseName)
+    .argument('DST', 'where the copy goes', parseName)
     .option(
       '--memory <bytes>',
       'most data in flight between the processes, such as 512K or 8M',

@@ -35,6 +35,7 @@ export class SharedDrive implements Drive {
   #due = false;
   #failure = 0;
   #refusal: AnnulusError | undefined;
+  #closing = false;
   #closed = false;
 
   /** @param reap - Called when completions may be ready, or when the ring takes no more requests. */
@@ -52,6 +53,7 @@ export class SharedDrive implements Drive {
       ring.clearWake();
       this.#run();
     });
+    ring.onLeftOver = () => this.#schedule();
     // The ring may have been used before.
     if (ring.arm() || ring.inFlight > 0) this.#schedule();
   }
@@ -89,12 +91,14 @@ export class SharedDrive implements Drive {
 
   /** A ring whose home has ended takes no requests, and so none that cancel. */
   closing(): void {
+    this.#closing = true;
     if (this.#ring.ended) this.#ring.cancelOwn();
   }
 
   /** Stops watching; the ring is about to be closed. */
   close(): void {
     this.#closed = true;
+    this.#ring.onLeftOver = undefined;
     this.#woken.close();
     this.#ready?.close();
     this.#ready = undefined;
@@ -115,7 +119,7 @@ export class SharedDrive implements Drive {
     if (this.#closed || ring.closed) return;
     const more = ring.arm();
     if (ring.inFlight === 0) this.keepAlive(false);
-    if (ring.inFlight === 0 || ring.blocked) {
+    if ((ring.inFlight === 0 && !ring.hasLeftOver) || ring.blocked) {
       this.#ready?.close();
       this.#ready = undefined;
     } else {
@@ -137,6 +141,7 @@ export class SharedDrive implements Drive {
       if (error instanceof AnnulusError) {
         this.#refusal = error; // the ring's home has closed it, or has ended
         this.#failure = ERRNO.EOWNERDEAD;
+        if (this.#closing) this.#ring.cancelOwn();
       } else if (!(error instanceof SystemError)) throw error;
       else if (TRANSIENT.has(error.errno)) this.handOver();
       else this.#failure = error.errno;

@@ -42,6 +42,17 @@ const home = `
   setInterval(() => {}, 1000);
 `;
 
+/** A worker that takes part in a ring, and leaves a request in flight that only cancelling ends. */
+const waiter = `
+  import { parentPort, workerData } from 'node:worker_threads';
+  const { SharedRing } = await import('${import.meta.resolve('annulus/uring')}');
+  const ring = SharedRing.attach(workerData);
+  ring.timeout(1, 600_000);
+  ring.submit();
+  parentPort.postMessage('waits');
+  setInterval(() => ring.fd, 1000);
+`;
+
 describe('Proactor.shared()', { skip: withoutUring }, () => {
   it('reads for four threads, into memory that one has registered', async (test) => {
     using folder = new Folder();
@@ -191,6 +202,24 @@ describe('Proactor.shared()', { skip: withoutUring }, () => {
       ring.submit();
       await Proactor.shared(ring).close();
       assert.ok(ring.closed);
+    }
+  });
+
+  it('frees the place of a thread that was terminated, with nothing else to do', async () => {
+    const ring = new SharedRing({ threads: 2, entries: 8 });
+    await using io = Proactor.shared(ring);
+    await io.sleep(1);
+    const url = new URL(`data:text/javascript,${encodeURIComponent(waiter)}`);
+    const worker = new Worker(url, { workerData: ring.handle });
+    await once(worker, 'message');
+    await worker.terminate();
+    for (let other: SharedRing | undefined; other === undefined; other?.close()) {
+      await setTimeout(1);
+      try {
+        other = SharedRing.attach(ring.handle);
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'ERR_ANNULUS_LIMIT');
+      }
     }
   });
 });

@@ -256,3 +256,25 @@ describe('closing a part of a shared ring', { skip: withoutUring }, () => {
     assert.ok(openFiles().length < before);
   });
 });
+
+describe('cancelling what a part has left', { skip: withoutUring }, () => {
+  it('cancels nobody else’s requests', () => {
+    using ring = new SharedRing({ threads: 2, entries: 8 });
+    const [near, far] = blockingSockets();
+    ring.pollAdd(5, near, 1);
+    ring.submit();
+    const other = SharedRing.attach(ring.handle);
+    for (let token = 100; other.space > 0; token++) other.nop(token);
+    other.submitAndWait(8);
+    other.drain(() => {});
+    other.timeout(77, 600_000);
+    other.submit();
+    // Never handed over; it has the token of the home's request.
+    other.nop(5);
+    other.close();
+    assert.equal(other.stats.inFlight, 0);
+    ring.drain((token, result) => assert.fail(`${token} was told ${result}`));
+    assert.equal(ring.inFlight, 1);
+    closeAll([near, far]);
+  });
+});

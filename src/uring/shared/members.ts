@@ -89,6 +89,7 @@ export class Members {
   readonly #watches = new Map<number, Watcher>();
   /** The other half of the home's pair. */
   #homeSocket = -1;
+  #entered = false;
   /** Whether `socket` is this thread's to close. */
   #ownsSocket = true;
 
@@ -103,6 +104,11 @@ export class Members {
     [this.#mine, this.socket] = [seat.socket, seat.otherSocket];
     this.wakeFd = seat.wakeFd;
     this.#discardInbox(this.member);
+  }
+
+  /** Whether this thread takes part, or did: else nobody looks after what it claims. */
+  get entered(): boolean {
+    return this.#entered;
   }
 
   get #at(): number {
@@ -230,8 +236,10 @@ export class Members {
     const settled = this.#isSettled(member);
     Atomics.store(words, at + MEMBER.STATE, stateOf(serial, settled ? SEAT.FREE : SEAT.ENDED));
     if (moved) this.wakeForOrder();
-    // SYNC POINT: who has put something in meanwhile, and found it being recovered, did not look again.
-    if (this.#claims.inboxes.peek(member) >= 0) this.recover(member);
+    // SYNC POINT: who has put something in meanwhile, delivered the last of it, or seen its thread end,
+    // has found it being recovered, and does not look again.
+    const isFilled = this.#claims.inboxes.peek(member) >= 0;
+    if (isFilled || (!settled && this.#canSettle(at))) this.recover(member);
     if (!isFirst) return;
     // It may have put something into an inbox and not told, or said that it has and not done so; or
     // handed something over and not entered.
@@ -264,15 +272,32 @@ export class Members {
       words[at + MEMBER.SETTLED_AT] = this.#claims.claimed;
       words[at + MEMBER.SETTLED] = 1;
     }
-    const isDelivered = (): boolean =>
-      ((this.#claims.delivered - words[at + MEMBER.SETTLED_AT]!) | 0) >= 0;
-    if (!isDelivered()) {
-      // SYNC POINT: counted before it is looked at once more; see waitForOrder().
-      this.#count(at, true);
-      if (!isDelivered()) return false;
-      this.#count(at, false);
+    if (this.#canSettle(at)) return true;
+    // SYNC POINT: counted before it is looked at once more; see waitForOrder().
+    this.#count(at, true);
+    if (!this.#canSettle(at)) return false;
+    this.#count(at, false);
+    return true;
+  }
+
+  /** Whether nothing is left that the index of a member that has ended waits for. */
+  #canSettle(at: number): boolean {
+    const words = this.#words;
+    const isDelivered = ((this.#claims.delivered - words[at + MEMBER.SETTLED_AT]!) | 0) >= 0;
+    return (
+      words[at + MEMBER.SETTLED] === 1 && isDelivered && Atomics.load(words, at + MEMBER.HELD) === 0
+    );
+  }
+
+  /** Whether the kernel has requests of members that have ended. */
+  get hasLeftOver(): boolean {
+    const words = this.#words;
+    for (let member = 0; member < this.#layout.threads; member++) {
+      const at = this.#layout.memberAt(member);
+      if ((Atomics.load(words, at + MEMBER.STATE) & KIND) !== SEAT.ENDED) continue;
+      if (words[at + MEMBER.SQ_TAIL] !== Atomics.load(words, at + MEMBER.RECEIVED)) return true;
     }
-    return words[at + MEMBER.HELD] === 0;
+    return false;
   }
 
   /** Counts a member among those that wait for `DELIVERED`, or no more. */
@@ -321,6 +346,7 @@ export class Members {
 
   /** From here on others may ask for this thread. */
   #enter(): void {
+    this.#entered = true;
     // SYNC POINT: release, whoever sees the member live sees its words.
     Atomics.store(this.#words, this.#at + MEMBER.STATE, stateOf(this.#seat.serial, SEAT.LIVE));
   }

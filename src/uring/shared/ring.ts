@@ -29,7 +29,7 @@ import { Claims } from './claims.ts';
 import { checkHandle, layoutOf } from './handle.ts';
 import type { SharedRingHandle, SharedRingOptions } from './handle.ts';
 import { HEAD, Layout, MAGIC, MANY, MEMBER, OWNER_SHIFT, RING } from './layout.ts';
-import { SERIAL_MASK, SERIAL_SHIFT } from './layout.ts';
+import { SERIAL_MASK, SERIAL_SHIFT, THREADS_MAX } from './layout.ts';
 import { HOME, Members, ringEnded } from './members.ts';
 import { leaveSeat, takeSeat } from './seats.ts';
 import type { Seat } from './seats.ts';
@@ -427,7 +427,7 @@ export class SharedRing extends CommandRequests {
       Atomics.store(this.#words, HEAD.STATE, RING.CLOSED);
       this.cancelOwn();
     }
-    const drained = this.#drainForClose();
+    const drained = !this.#members.entered || this.#drainForClose();
     this.#finalStats = this.stats;
     this.#closed = true;
     this.#reaper.closed = true;
@@ -459,6 +459,14 @@ export class SharedRing extends CommandRequests {
   /** @internal This thread may go to sleep, unless there is something to drain: then it may not. */
   arm(): boolean {
     return this.#isReady(1);
+  }
+
+  /** @internal Called when requests of a thread that has ended were cancelled, by this one. */
+  onLeftOver: (() => void) | undefined;
+
+  /** @internal Whether the kernel has requests of threads that have ended: somebody must reap them. */
+  get hasLeftOver(): boolean {
+    return this.#members.hasLeftOver;
   }
 
   /** @internal Whether completions are left in the queue for a thread that does not take its own. */
@@ -599,6 +607,7 @@ export class SharedRing extends CommandRequests {
     this.#enterForEnded(); // or the kernel may not have them yet
     const tail = this.#words[this.#part.layout.memberAt(member) + MEMBER.SQ_TAIL]!;
     this.#cancel(() => this.#cancelEntries(member, tail));
+    this.onLeftOver?.();
   }
 
   #cancel(cancel: () => void): void {
@@ -619,7 +628,9 @@ export class SharedRing extends CommandRequests {
         words[at + SQE_WORD.USER_DATA_LOW]!,
         words[at + SQE_WORD.USER_DATA_HIGH]!,
       ];
-      if (key >= 0) this.register.cancelOf(token, key);
+      // An entry that was not handed over does not say whose it is: it would be another's.
+      const owner = (key >>> OWNER_SHIFT) & (THREADS_MAX - 1);
+      if (key >= 0 && owner === member) this.register.cancelOf(token, key);
     }
   }
 }

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcessByStdio } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -223,6 +223,17 @@ describe('annulus pipe', () => {
     const [text] = (await once(receiver.child.stdout, 'data')) as [Buffer];
     assert.equal(text.toString(), 'here');
     assert.deepEqual([(await sender.end).code, (await receiver.end).code], [0, 0]);
+  });
+
+  it('does not wait where there is a file, and leaves it as it is', async (context) => {
+    const path = fresh();
+    writeFileSync(path, 'mine');
+    for (const verb of ['send', 'receive']) {
+      const { code, stderr } = await start(context, [verb, path]).end;
+      assert.equal(code, 1);
+      assert.match(stderr, /something else than a socket at/);
+    }
+    assert.equal(readFileSync(path, 'utf8'), 'mine');
   });
 
   it('tries nothing with wrong arguments', async (context) => {

@@ -1,6 +1,7 @@
 /**
  * Meeting the other side of a pipe: whoever comes first waits for the other.
  */
+import { lstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { Channel } from '../../channel/index.ts';
@@ -87,7 +88,15 @@ async function listen({ name, side, memory, signal, onWait }: Meeting): Promise<
     const { sender, receiver, peer } = await listener.accept({ signal });
     return { sender, receiver, pid: peer.pid };
   } catch (error) {
+    if (codeOf(error) === 'EADDRINUSE') refuseFile(name, error);
     if (AGAIN.has(codeOf(error))) return undefined;
     throw error;
   }
+}
+
+/** Throws if what is at a path will never be a place to meet. */
+function refuseFile(name: string, cause: unknown): void {
+  const found = name.includes('/') ? lstatSync(name, { throwIfNoEntry: false }) : undefined;
+  if (found === undefined || found.isSocket()) return;
+  throw new CommandError(`there is something else than a socket at '${name}'`, { cause });
 }

@@ -61,10 +61,10 @@ export class PumpDrive implements Drive {
     return new SystemError(errno, 'io_uring_enter');
   }
 
-  /** The ring ends its pump. */
   closing(): void {
     // What the shim submits ends what waits.
   }
 
+  /** The ring ends its pump. */
   close(): void {}
 }

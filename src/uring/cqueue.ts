@@ -3,12 +3,10 @@
  */
 import { CONTROL, DOOMED } from '../sys/native.ts';
 import { CQE, SETUP, SQ } from '../sys/abi.ts';
-import { syscall } from '../sys/linux.ts';
 import { pins } from '../memory/pins.ts';
-import { SKIPPED, YIELDS_FD } from './holds.ts';
+import { SKIPPED } from './holds.ts';
 import type { Holds } from './holds.ts';
 import { NOTICE } from './notices.ts';
-import { PIPE } from './pipes.ts';
 import type { RingMemory } from './setup.ts';
 
 /** Gets one completion: the request's token, its result (or -errno), and `CQE` flags. */
@@ -267,9 +265,7 @@ export class CompletionQueue {
       const result = this.words[at + 2]!;
       const flags = this.words[at + 3]! & this.special;
       if ((flags & F_32) !== 0) i++;
-      if (hold < 0 || result < 0 || (flags & F_SKIP) !== 0) continue;
-      if ((hold & YIELDS_FD) !== 0) syscall('close', result);
-      if ((hold & PIPE) !== 0) this.holds.pipes.discard(hold);
+      if ((flags & F_SKIP) === 0) this.holds.discard(hold, result);
     }
     this.drain(() => {});
   }

@@ -18,6 +18,7 @@
  * nobody is told of it. With the sign bit the completion ends no request of the ring: tags.ts.
  */
 import { SystemError, ERRNO } from '../sys/errors.ts';
+import { syscall } from '../sys/linux.ts';
 import { Region } from '../memory/region.ts';
 import { pin, unpin } from '../memory/pins.ts';
 import { NOTICE, Notices } from './notices.ts';
@@ -29,6 +30,11 @@ const CELL = 1 << 30;
 
 /** Marks the hold of a request whose result is a descriptor; native/ring.c knows it too. */
 export const YIELDS_FD: number = 1 << 29;
+
+/** Closes the descriptor that came with a completion nobody is told of. */
+export function closeYielded(hold: number, result: number): void {
+  if (hold >= 0 && (hold & YIELDS_FD) !== 0 && result >= 0) syscall('close', result);
+}
 
 /** The hold of a request whose success is not told; native/ring.c knows it too. */
 export const SKIPPED: number = 1 << 27;
@@ -144,6 +150,12 @@ export class Holds {
     while (cell.pinned.length > 0) unpin(cell.pinned.pop()!);
     unpin(cell.slab.slot);
     this.#free[cell.sizeClass]!.push(cell);
+  }
+
+  /** Closes what came with a completion of this thread that nobody is told of; before its release. */
+  discard(hold: number, result: number): void {
+    closeYielded(hold, result);
+    if (hold >= 0 && (hold & PIPE) !== 0 && result >= 0) this.pipes.discard(hold);
   }
 
   /** Unmaps every slab that the kernel does not use any more. */

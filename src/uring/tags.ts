@@ -11,19 +11,19 @@ import { pin, unpin } from '../memory/pins.ts';
 /** High word of the user_data of a completion that holds nothing and ends no request. */
 export const FOREIGN: number = 1 << 31;
 
-/** Bits of a tag's number. */
-const NUMBER: number = 2 ** 20 - 1;
-
 /** The tags of one ring. */
 export class Tags {
   /** The region slot each tag keeps pinned, -1 for a tag that is free; tag 0 is not used. */
   readonly #pinned: number[] = [-1];
   readonly #free: number[] = [];
   #bits = FOREIGN;
+  /** Those bits that are not of a tag's number. */
+  #mask = FOREIGN;
 
-  /** Has every tag from now on say whose it is: shared/layout.ts. */
-  mark(bits: number): void {
+  /** Has every tag from now on say whose it is, by these of some bits: shared/layout.ts. */
+  mark(bits: number, mask: number): void {
     this.#bits = FOREIGN | bits;
+    this.#mask = FOREIGN | mask;
   }
 
   /** A new tag, as the high word of its user_data; pins the region until the kernel lets go. */
@@ -36,12 +36,12 @@ export class Tags {
 
   /** Whether a completion is a message, or of a tag that is not that of an earlier member. */
   isOurs(hold: number): boolean {
-    return (hold & NUMBER) === 0 || (hold & ~NUMBER) === this.#bits;
+    return (hold & ~this.#mask) === 0 || (hold & this.#mask) === this.#bits;
   }
 
   /** The kernel has let go of what is tagged. */
   release(hold: number): void {
-    const tag = hold & NUMBER;
+    const tag = hold & ~this.#mask;
     const slot = this.#pinned[tag];
     if (slot === undefined || slot < 0) return; // a message, or a tag of somebody else's
     this.#pinned[tag] = -1;

@@ -16,6 +16,7 @@ import type { SharedRingHandle } from 'annulus/uring';
 import { census, mappings, openFiles } from '../support/census.js';
 import { blockingSockets, closeAll } from '../support/pipes.js';
 import { withoutUring } from '../support/skip.js';
+import { needs } from '../support/uring.js';
 
 const BYTES = 64 * 4096;
 
@@ -245,15 +246,35 @@ describe('a handle of a shared ring', { skip: withoutUring }, () => {
 });
 
 describe('closing a part of a shared ring', { skip: withoutUring }, () => {
-  it('closes descriptors that nobody was told of', async () => {
+  /** Has a ring bring descriptors of which nobody is told; all are closed with it. */
+  async function closeUntold(
+    expected: number,
+    prepare: (ring: SharedRing) => number,
+  ): Promise<void> {
+    new SharedRing({ threads: 2, entries: 8 }).close();
+    await turns();
+    const without = openFiles();
     const ring = new SharedRing({ threads: 2, entries: 8 });
     const before = openFiles().length;
-    for (let token = 0; token < 4; token++) ring.openat(token, '/dev/null', constants.O_RDONLY);
-    ring.submitAndWait(4);
-    assert.equal(openFiles().length, before + 4);
+    ring.submitAndWait(prepare(ring));
+    assert.equal(openFiles().length, before + expected);
     ring.close();
     await turns();
-    assert.ok(openFiles().length < before);
+    assert.deepEqual(openFiles(), without);
+  }
+
+  it('closes descriptors that nobody was told of', async () => {
+    await closeUntold(4, (ring) => {
+      for (let token = 0; token < 4; token++) ring.openat(token, '/dev/null', constants.O_RDONLY);
+      return 4;
+    });
+  });
+
+  it('closes both ends of a pipe that nobody was told of', needs('PIPE'), async () => {
+    await closeUntold(2, (ring) => {
+      ring.pipe(1, Region.allocate(4096));
+      return 1;
+    });
   });
 });
 

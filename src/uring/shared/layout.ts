@@ -106,9 +106,9 @@ export const OWNER_SHIFT = 20;
 /** All of these bits. */
 export const OWNER_BITS: number = (THREADS_MAX - 1) << OWNER_SHIFT;
 
-/** Bits of a tag's hold that are some of its member's serial: tags.ts. */
-export const SERIAL_SHIFT: number = OWNER_SHIFT + 6;
-export const SERIAL_MASK = 31;
+/** Bits of a tag's hold that are some of its member's serial: those up to the sign. See tags.ts. */
+export const SERIAL_SHIFT: number = OWNER_SHIFT + Math.log2(THREADS_MAX);
+export const SERIAL_BITS: number = 2 ** 31 - 2 ** SERIAL_SHIFT;
 
 /** Hold bit of a request that completes more than once: its completions are told in order. */
 export const MANY: number = 1 << 19;
@@ -155,6 +155,11 @@ export class Layout {
   /** First word of a member. */
   memberAt(member: number): number {
     return HEAD.WORDS + member * this.#memberWords;
+  }
+
+  /** First byte of a member's entries, among those of all. */
+  sqesAt(member: number): number {
+    return member * this.entries * 64;
   }
 
   /** First word of a member's inbox. */

@@ -8,10 +8,10 @@
  *
  * The shim takes a member for a ring whose completion queue, `GONE`, has one entry that is none. When
  * the thread has ended it discards that, and so sets `GONE` before the half of the pair is closed.
- * Somebody then *recovers* the member: sends what it had claimed for others, and discards what was
- * for itself. Its index is free again once all its requests have completed, so that a completion is
- * never taken for one of a later member. Of several threads one recovers, by exchange of
- * `STATE`; if it ends before it is done, another one takes over from it.
+ * Somebody then *recovers* the member: sends what it had claimed for others, discards what was for
+ * itself, and cancels what the kernel has of it. Its index is free again once all its requests have
+ * completed, so that a completion is never taken for one of a later member. Of several threads one
+ * recovers, by exchange of `STATE`; if it ends before it is done, another one takes over from it.
  *
  * **Waking.** A member that is going to sleep stores 0 into `NOTIFIED`, then looks into its inbox. Who
  * has put something into an inbox exchanges `NOTIFIED` for 1 and, if it was 0, writes to the member's
@@ -23,7 +23,7 @@ import { close, closeOwned, duplicate, own, read } from '../../sys/linux.ts';
 import { F_DUPFD_CLOEXEC, syscall, write } from '../../sys/linux.ts';
 import { native, WATCH } from '../../sys/native.ts';
 import { Watcher } from '../../sys/watch.ts';
-import { YIELDS_FD } from '../holds.ts';
+import { closeYielded } from '../holds.ts';
 import { endsRequest } from './claims.ts';
 import type { Claims } from './claims.ts';
 import type { SharedRingHandle } from './handle.ts';
@@ -75,7 +75,6 @@ export class Members {
   /** The eventfd that wakes this thread. */
   readonly wakeFd: number;
   readonly #seat: Seat;
-  readonly #mine: number;
   readonly #words: Int32Array;
   readonly #layout: Layout;
   readonly #submission: Submission;
@@ -90,8 +89,6 @@ export class Members {
   /** The other half of the home's pair. */
   #homeSocket = -1;
   #entered = false;
-  /** Whether `socket` is this thread's to close. */
-  #ownsSocket = true;
 
   constructor({ memory, layout, seat, submission, claims }: MemberParts, on: MemberEvents) {
     this.member = seat.member;
@@ -101,7 +98,7 @@ export class Members {
     this.#submission = submission;
     this.#claims = claims;
     this.#events = on;
-    [this.#mine, this.socket] = [seat.socket, seat.otherSocket];
+    this.socket = seat.otherSocket;
     this.wakeFd = seat.wakeFd;
     this.#discardInbox(this.member);
   }
@@ -117,8 +114,9 @@ export class Members {
 
   /** At the home: listens to those who join. */
   open(): void {
-    this.#watch(this.#mine, () => {
-      while (read(this.#mine, COUNT) > 0);
+    const { socket } = this.#seat;
+    this.#watch(socket, () => {
+      while (read(socket, COUNT) > 0);
       this.#welcome();
     });
     this.#enter();
@@ -141,7 +139,6 @@ export class Members {
     shim.disownFd(this.socket, 0);
     // Plain, and so one with the call (layout.ts): the socket is always somebody's.
     this.#words[this.#at + MEMBER.SOCKET] = this.socket + 1;
-    this.#ownsSocket = false;
     write(this.#homeSocket, ONE);
     this.#enter();
   }
@@ -219,6 +216,26 @@ export class Members {
     // SYNC POINT: of several threads one recovers it. The number is new each time: who has loaded
     // STATE before an earlier recovery, and that it was not finished, does not take this one for it.
     if (Atomics.compareExchange(words, at + MEMBER.STATE, state, mine) !== state) return;
+    const moved = this.#finish(member);
+    const isFirst = kind === SEAT.LIVE || recoverer >= 0;
+    // Before the index can be another's, whose requests could have the same tokens.
+    if (isFirst && words[at + MEMBER.SQ_TAIL] !== words[at + MEMBER.RECEIVED]) {
+      this.#events.onLeftOver(member);
+    }
+    const settled = this.#isSettled(at);
+    Atomics.store(words, at + MEMBER.STATE, stateOf(serial, settled ? SEAT.FREE : SEAT.ENDED));
+    if (moved) this.wakeForOrder();
+    // SYNC POINT: who has put something in meanwhile, delivered the last of it, or seen its thread end,
+    // has found it being recovered, and does not look again.
+    const isFilled = this.#claims.inboxes.peek(member) >= 0;
+    if (isFilled || (!settled && this.#canSettle(at))) this.recover(member);
+    if (isFirst) this.#tellAll(member);
+  }
+
+  /** Finishes what a member had begun when it ended; whether `DELIVERED` has moved. */
+  #finish(member: number): boolean {
+    const words = this.#words;
+    const at = this.#layout.memberAt(member);
     this.#submission.finish(member);
     this.#claims.send(member, this.wake);
     this.#discardClaim(member);
@@ -228,21 +245,14 @@ export class Members {
     this.#takeOver(member);
     // Kept for a thread that goes on after its part: the home is to see when that ends.
     if (words[at + MEMBER.HELD] === 0) closeUnwatched(words, at);
-    const isFirst = kind === SEAT.LIVE || recoverer >= 0;
-    // Before the index can be another's, whose requests could have the same tokens.
-    if (isFirst && words[at + MEMBER.SQ_TAIL] !== words[at + MEMBER.RECEIVED]) {
-      this.#events.onLeftOver(member);
-    }
-    const settled = this.#isSettled(member);
-    Atomics.store(words, at + MEMBER.STATE, stateOf(serial, settled ? SEAT.FREE : SEAT.ENDED));
-    if (moved) this.wakeForOrder();
-    // SYNC POINT: who has put something in meanwhile, delivered the last of it, or seen its thread end,
-    // has found it being recovered, and does not look again.
-    const isFilled = this.#claims.inboxes.peek(member) >= 0;
-    if (isFilled || (!settled && this.#canSettle(at))) this.recover(member);
-    if (!isFirst) return;
-    // It may have put something into an inbox and not told, or said that it has and not done so; or
-    // handed something over and not entered.
+    return moved;
+  }
+
+  /**
+   * A member has ended. It may have put something into an inbox and not told, or said that it has and
+   * not done so; or handed something over and not entered.
+   */
+  #tellAll(member: number): void {
     this.#events.onMemberEnd();
     for (let other = 0; other < this.#layout.threads; other++) {
       if (other === member) continue;
@@ -263,9 +273,8 @@ export class Members {
    * Whether the index of a member that has ended can be another's: all its requests have ended, and
    * no completion of theirs is still to be delivered to it. Whoever delivers that looks again.
    */
-  #isSettled(member: number): boolean {
+  #isSettled(at: number): boolean {
     const words = this.#words;
-    const at = this.#layout.memberAt(member);
     this.#count(at, false);
     if (words[at + MEMBER.SQ_TAIL] !== Atomics.load(words, at + MEMBER.RECEIVED)) return false;
     if (words[at + MEMBER.SETTLED] === 0) {
@@ -333,10 +342,11 @@ export class Members {
       Atomics.store(words, at + MEMBER.STATE, stateOf(this.#seat.serial, SEAT.ENDED));
       Atomics.store(words, at + MEMBER.GONE, 1);
     }
-    // Those of a thread that could not join, too. Its own half was closed by the shim, or is left to it.
+    // The shim has closed the thread's own half, or keeps it. The other half is the thread's if it is
+    // the home, or could not join; then the home's socket may not be among those watched, either.
     const sockets = new Set([this.#homeSocket, ...this.#watches.keys()]);
-    if (this.#ownsSocket) sockets.add(this.socket);
-    sockets.delete(this.#mine);
+    if (this.member === HOME || !this.#entered) sockets.add(this.socket);
+    sockets.delete(this.#seat.socket);
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
     for (const fd of sockets) closeOwned(fd);
@@ -357,13 +367,9 @@ export class Members {
     if (fd >= 0) write(fd, ONE);
   }
 
-  /** Whether there are members that could not be woken, for want of a descriptor. */
-  get hasUnwoken(): boolean {
-    return this.#unwoken.size > 0;
-  }
-
-  /** Tries to wake them again. */
+  /** Tries again to wake those that could not be woken, for want of a descriptor. */
   wakeAgain(): void {
+    if (this.#unwoken.size === 0) return;
     const members = [...this.#unwoken];
     this.#unwoken.clear();
     for (const member of members) this.#rouse(member);
@@ -447,9 +453,4 @@ export class Members {
       closeYielded(hold, result);
     }
   }
-}
-
-/** Nobody is told of this completion: a descriptor that came with it is closed. */
-export function closeYielded(hold: number, result: number): void {
-  if (hold >= 0 && (hold & YIELDS_FD) !== 0 && result >= 0) close(result);
 }

@@ -14,7 +14,6 @@ import { BLOCKED, endsRequest } from './claims.ts';
 import type { Claims } from './claims.ts';
 import { MANY, MEMBER, OWNER_BITS } from './layout.ts';
 import type { Layout } from './layout.ts';
-import { closeYielded } from './members.ts';
 import type { Members } from './members.ts';
 import type { SharedMemory } from './memory.ts';
 import { Ordered } from './order.ts';
@@ -66,8 +65,6 @@ export class Reaper {
   readonly #taken = new Ordered();
   readonly #ordered = new Ordered();
   #takenCount = 0;
-  /** Whether completions are told to nobody. */
-  #discards = false;
   /** Times in a row that there was nothing to tell. */
   #idle = 0;
 
@@ -100,15 +97,13 @@ export class Reaper {
 
   /** Ends every request of this thread that has completed, and tells nobody: see `close()`. */
   discard(): void {
-    this.#discards = true;
     this.drain(nobody);
-    this.#discards = false;
   }
 
   /** Calls back for every completion of this thread that is there; how many. */
   drain(callback: CompletionCallback): number {
     const before = this.completed;
-    if (this.#members.hasUnwoken) this.#members.wakeAgain();
+    this.#members.wakeAgain();
     // Not for ever, while other threads go on making completions.
     for (let left = this.#most; left > 0; left--) {
       if (this.#taken.length > 0) this.#tellTaken(callback);
@@ -236,6 +231,7 @@ export class Reaper {
       tags.release(marked); // of a registration or another ring: it ends no request
     } else {
       const hold = marked & HOLD;
+      if (callback === nobody) this.#holds.discard(hold, result);
       if ((hold & UNSURE) !== 0) {
         if (!this.#endUnsure(hold, flags)) return;
       } else if ((flags & F_MORE) === 0) {
@@ -244,8 +240,7 @@ export class Reaper {
       }
     }
     this.completed++;
-    if (this.#discards) closeYielded(marked, result);
-    else callback(token, result, flags);
+    callback(token, result, flags);
   }
 
   /** Ends a request that may complete once more than it says: notices.ts. Whether it is told. */
@@ -293,5 +288,5 @@ export class Reaper {
   }
 }
 
-/** Nobody is told. */
+/** Nobody is told: what a completion has brought is closed. */
 function nobody(): void {}

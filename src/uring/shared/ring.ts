@@ -28,8 +28,8 @@ import { probeOpcodes } from '../supported.ts';
 import { Claims } from './claims.ts';
 import { checkHandle, layoutOf } from './handle.ts';
 import type { SharedRingHandle, SharedRingOptions } from './handle.ts';
-import { HEAD, Layout, MAGIC, MANY, MEMBER, OWNER_SHIFT, RING } from './layout.ts';
-import { SERIAL_MASK, SERIAL_SHIFT, THREADS_MAX } from './layout.ts';
+import { HEAD, Layout, MAGIC, MANY, MEMBER, OWNER_BITS, OWNER_SHIFT, RING } from './layout.ts';
+import { SERIAL_BITS, SERIAL_SHIFT } from './layout.ts';
 import { HOME, Members, ringEnded } from './members.ts';
 import { leaveSeat, takeSeat } from './seats.ts';
 import type { Seat } from './seats.ts';
@@ -138,7 +138,8 @@ export class SharedRing extends CommandRequests {
     this.#words = new Int32Array(memory.tables.buffer, 0, layout.words);
     this.#ownerBits = seat.member << OWNER_SHIFT;
     this.manyBit = MANY;
-    this.holds.tags.mark(this.#ownerBits | ((seat.serial & SERIAL_MASK) << SERIAL_SHIFT));
+    const serialBits = (seat.serial << SERIAL_SHIFT) & SERIAL_BITS;
+    this.holds.tags.mark(this.#ownerBits | serialBits, OWNER_BITS | SERIAL_BITS);
     const { files, holds } = this;
     const keyBits = this.#ownerBits;
     this.register = new Registrar({ name: memory.fd, files, tags: holds.tags, keyBits });
@@ -370,11 +371,12 @@ export class SharedRing extends CommandRequests {
     this.#checkOpen();
     if (this.tail !== this.#submission.handed) this.#checkRing();
     const count = this.#submission.handOver(this.tail);
-    // An earlier run may be marked, and its thread not have come to move the tail: an exception.
-    if (count === 0) this.#submission.moveTail();
     if (count > 0) {
       this.#submitted += count;
       this.#batchSize = count;
+    } else {
+      // An earlier run may be marked, and its thread not have come to move the tail: an exception.
+      this.#submission.moveTail();
     }
     this.#enterIfDue();
     return count;
@@ -620,8 +622,8 @@ export class SharedRing extends CommandRequests {
 
   #cancelEntries(member: number, tail: number): void {
     const { entries } = this;
-    const { sqes } = this.#part.memory;
-    const words = new Int32Array(sqes.buffer, member * entries * 64, entries * 16);
+    const { layout, memory } = this.#part;
+    const words = new Int32Array(memory.sqes.buffer, layout.sqesAt(member), entries * 16);
     for (let index = 0; index < Math.min(entries, tail >>> 0); index++) {
       const at = index * 16;
       const [token, key] = [
@@ -629,8 +631,8 @@ export class SharedRing extends CommandRequests {
         words[at + SQE_WORD.USER_DATA_HIGH]!,
       ];
       // An entry that was not handed over does not say whose it is: it would be another's.
-      const owner = (key >>> OWNER_SHIFT) & (THREADS_MAX - 1);
-      if (key >= 0 && owner === member) this.register.cancelOf(token, key);
+      const isOf = (key & OWNER_BITS) === member << OWNER_SHIFT;
+      if (key >= 0 && isOf) this.register.cancelOf(token, key);
     }
   }
 }
@@ -699,7 +701,7 @@ function privateView({ memory, layout, seat }: Part): RingMemory {
     sqEntries: entries,
     cqEntries,
     rings: memory.tables,
-    sqesAt: seat.member * entries * 64,
+    sqesAt: layout.sqesAt(seat.member),
     offsets: {
       ...memory.offsets,
       sqHead: at + MEMBER.SQ_HEAD * 4,

@@ -90,7 +90,7 @@ export class Submission {
     const { entries, sqEntries, submitMarksAt } = layout;
     this.tables = new Int32Array(tables.buffer, 0, layout.words);
     this.control = new Int32Array(control.buffer);
-    this.words = new Int32Array(sqes.buffer, member * entries * 64, entries * 16);
+    this.words = new Int32Array(sqes.buffer, layout.sqesAt(member), entries * 16);
     this.ring = new Int32Array(rings.buffer, 0, rings.byteLength >> 2);
     this.array = new Int32Array(rings.buffer, offsets.sqArray, sqEntries);
     this.marks = this.tables.subarray(submitMarksAt, submitMarksAt + sqEntries);

@@ -24,7 +24,7 @@ if (from === undefined || to === undefined || positionals.length > 2) {
 
 // Opening the destination would empty it.
 const [before, after] = [from, to].map((path) => statSync(path, { throwIfNoEntry: false }));
-if (before?.dev === after?.dev && before?.ino === after?.ino && after !== undefined) {
+if (after !== undefined && before?.dev === after.dev && before.ino === after.ino) {
   process.stderr.write(`cp.js: '${from}' and '${to}' are the same file\n`);
   process.exit(1);
 }

@@ -166,12 +166,7 @@ export class Channel<S extends SendingEnd = Sender, R extends ReceivingEnd = Rec
       format,
       options,
     );
-    try {
-      return Channel.#withDescriptors(memory, memfd, options);
-    } catch (error) {
-      close(memfd);
-      throw error;
-    }
+    return Channel.#withDescriptors(memfd, options, () => memory);
   }
 
   /**
@@ -203,15 +198,10 @@ export class Channel<S extends SendingEnd = Sender, R extends ReceivingEnd = Rec
     const format = formatOf(options);
     if (typeof place === 'number') {
       const memfd = duplicate(place);
-      try {
-        return Channel.#withDescriptors(initializeFile(memfd, format), memfd, options);
-      } catch (error) {
-        close(memfd);
-        throw error;
-      }
+      return Channel.#withDescriptors(memfd, options, () => initializeFile(memfd, format));
     }
     if (place instanceof Region) {
-      return Channel.#withDescriptors(initializeFlat(place, format), -1, options);
+      return Channel.#withDescriptors(-1, options, () => initializeFlat(place, format));
     }
     if (!(place instanceof SharedArrayBuffer)) {
       throw invalidArgType('place', 'a Region, a SharedArrayBuffer or a descriptor', place);
@@ -228,17 +218,24 @@ export class Channel<S extends SendingEnd = Sender, R extends ReceivingEnd = Rec
     return new Channel<SendingEnd, ReceivingEnd>(memory, fds, options);
   }
 
-  /** Opens what the ends need beside the memory. */
+  /**
+   * Opens what the ends need beside the memory.
+   *
+   * @param memfd - That of the memory, or -1. It is closed if that fails.
+   */
   static #withDescriptors(
-    memory: ChannelMemory,
     memfd: number,
     options: AnyOptions,
+    memoryOf: () => ChannelMemory,
   ): Channel<SendingEnd, ReceivingEnd> {
+    let memory: ChannelMemory | undefined;
     try {
+      memory = memoryOf();
       const fds = openDescriptors(memfd, memory.format.signal);
       return new Channel<SendingEnd, ReceivingEnd>(memory, fds, options);
     } catch (error) {
-      memory.release();
+      memory?.release();
+      if (memfd >= 0) close(memfd);
       throw error;
     }
   }

@@ -9,7 +9,6 @@ import {
   checkInteger,
   checkSignal,
   ERRNO,
-  invalidArgValue,
   SystemError,
 } from '../sys/errors.ts';
 import { closeOwned, own } from '../sys/linux.ts';
@@ -23,6 +22,7 @@ import type { AnyEnd, MeetingPlace } from './connection.ts';
 import { describePeer, peerCheck } from './credentials.ts';
 import type { AllowPeer } from './credentials.ts';
 import {
+  checkRole,
   decodeAnswer,
   encodeGreeting,
   endsOf,
@@ -35,8 +35,6 @@ import type { Answer, MeetingRole } from './greeting.ts';
 import { VERSION } from './layout.ts';
 import { loopWaiter } from './waiter.ts';
 import type { Waiter, Watch } from './waiter.ts';
-
-const ROLES: ReadonlySet<MeetingRole> = new Set(['sender', 'receiver', 'duplex']);
 
 /** How long a listener may take to answer, unless said otherwise. */
 const TIMEOUT_MS = 10_000;
@@ -71,9 +69,7 @@ export async function connect<S extends AnyEnd, R extends AnyEnd, M extends Meet
 ): Promise<Connection<S, R, M>> {
   const place = meetingPlace(path);
   const { role, signal, timeout = TIMEOUT_MS, waiter = loopWaiter } = options;
-  if (role !== undefined && !ROLES.has(role)) {
-    throw invalidArgValue('role', "must be 'sender', 'receiver' or 'duplex'", role);
-  }
+  if (role !== undefined) checkRole(role);
   checkInteger('timeout', timeout, 1, 2 ** 31 - 1);
   const mayMeet = peerCheck(options.allow, place.isAbstract);
   const fd = meetingSocket();

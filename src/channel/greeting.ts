@@ -16,7 +16,7 @@
  * its receiver's, then its sender's. The first four words are the same in every version. The socket is
  * closed after the answer: a channel's own descriptors tell of a peer's death.
  */
-import { AnnulusError } from '../sys/errors.ts';
+import { AnnulusError, invalidArgValue } from '../sys/errors.ts';
 import type { Role } from './descriptors.ts';
 
 /** What a side of a connection is: it sends, it receives, or it does both by two channels. */
@@ -52,6 +52,12 @@ export interface Answer {
   /** What the one who connects is. */
   readonly role: MeetingRole | undefined;
   readonly descriptors: number;
+}
+
+/** Checks what a side says it is. */
+export function checkRole(role: MeetingRole): void {
+  if (ROLES.includes(role)) return;
+  throw invalidArgValue('role', "must be 'sender', 'receiver' or 'duplex'", role);
 }
 
 /** The role of the other side. */

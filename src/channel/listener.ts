@@ -12,7 +12,6 @@ import {
   checkSignal,
   ERRNO,
   invalidArgType,
-  invalidArgValue,
   SystemError,
 } from '../sys/errors.ts';
 import { closeOwned, own, refuseDescriptors } from '../sys/linux.ts';
@@ -33,6 +32,7 @@ import type { AnyEnd, MeetingPlace } from './connection.ts';
 import { describePeer, peerCheck } from './credentials.ts';
 import type { AllowPeer } from './credentials.ts';
 import {
+  checkRole,
   decodeGreeting,
   encodeAnswer,
   endsOf,
@@ -160,9 +160,7 @@ export class ChannelListener<
   ): Promise<ChannelListener<S, R, M>> {
     const place = meetingPlace(path);
     const { role = 'duplex', backlog = 64, mode } = options;
-    if (role !== 'sender' && role !== 'receiver' && role !== 'duplex') {
-      throw invalidArgValue('role', "must be 'sender', 'receiver' or 'duplex'", role);
-    }
+    checkRole(role);
     checkInteger('backlog', backlog, 1, BACKLOG_MAX);
     if (mode !== undefined) checkInteger('mode', mode, 0, 0o777);
     peerCheck(options.allow, place.isAbstract);

@@ -87,9 +87,7 @@ export class MessageReceiver<T = Uint8Array> extends ReceivingEnd {
     const at = this.place() + FRAME_BYTES;
     // Also what cannot be decoded is consumed with the next: it would be in the way for ever.
     this.#held = frameBytes(bytes);
-    const { decode } = this.#codec;
-    if (decode === undefined) return new Uint8Array(this.shared.buffer, at, bytes) as T;
-    return decode(this.shared.bytes, at, bytes);
+    return this.#messageAt(at, bytes);
   }
 
   /**
@@ -101,16 +99,7 @@ export class MessageReceiver<T = Uint8Array> extends ReceivingEnd {
    * @returns The number of messages taken.
    */
   receive(take: (message: T) => void, limit: number = Infinity): number {
-    const { decode } = this.#codec;
-    const { shared } = this;
-    if (decode === undefined) {
-      return this.receiveOffsets((at, bytes) => {
-        take(new Uint8Array(shared.buffer, at, bytes) as T);
-      }, limit);
-    }
-    return this.receiveOffsets((at, bytes) => {
-      take(decode(shared.bytes, at, bytes));
-    }, limit);
+    return this.receiveOffsets((at, bytes) => take(this.#messageAt(at, bytes)), limit);
   }
 
   /**
@@ -196,6 +185,13 @@ export class MessageReceiver<T = Uint8Array> extends ReceivingEnd {
   /** @internal The last message counts as consumed once somebody waits for more. */
   protected override beforeWait(): void {
     this.#giveBack();
+  }
+
+  /** A message as the caller gets it: decoded, or a view. */
+  #messageAt(at: number, bytes: number): T {
+    const { decode } = this.#codec;
+    if (decode === undefined) return new Uint8Array(this.shared.buffer, at, bytes) as T;
+    return decode(this.shared.bytes, at, bytes);
   }
 
   #takeCopy(): T | undefined {

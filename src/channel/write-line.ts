@@ -89,9 +89,7 @@ export class WriteLine<T> {
 
   async #finish(entry: Entry<T>): Promise<void> {
     for (;;) {
-      if (entry.options?.signal?.aborted === true) {
-        throw new AbortError(entry.options.signal.reason);
-      }
+      checkSignal(entry.options?.signal);
       const left = this.#store(entry.left);
       if (left === undefined) return;
       entry.left = left;

@@ -186,7 +186,7 @@ describe('a relay that goes wrong', { skip: withoutUring }, () => {
     // How many files a relay needs at least differs between Node's versions.
     for (let left = 4; left <= 64; left += 4) {
       const args = [String(left), 'relay', join(folder, 'tree'), join(folder, 'c')];
-      const launcher = ['prlimit', '--nofile=200:200'];
+      const launcher = ['sh', '-c', 'ulimit -n 200 && exec "$0" "$@"'];
       const { code, stderr } = await runProgram(fewDescriptors, args, { launcher });
       assert.deepEqual(leftovers(folder), [], `${left} descriptors left`);
       if (code === 0) break;
